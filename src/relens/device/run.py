@@ -1,0 +1,148 @@
+"""Accept a bundle, then run it on a camera with its live page."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+from relens.bundle.bundle import Bundle
+from relens.device.acceptance import examine
+from relens.device.camera import open_camera
+from relens.device.live import About, LivePage
+from relens.device.loop import LiveFrame, LiveLoop, Publisher
+from relens.device.memory import memory
+from relens.device.model import load_model
+from relens.device.timings import StageTime
+
+
+@dataclass(frozen=True, repr=False)
+class Summary:
+    """What a run did. fps: from the first inferred frame to the last; peak_memory_mb: MB = 1e6 bytes."""
+
+    bundle: str
+    camera: str
+    engine: str
+    frames: int
+    seconds: float
+    fps: float
+    dropped: int
+    errors: int
+    stages: Mapping[str, StageTime]
+    peak_memory_mb: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {**vars(self), "stages": {name: vars(time) for name, time in self.stages.items()}}
+
+    def __repr__(self) -> str:
+        lines = [
+            f"{self.bundle} on {self.camera}",
+            f"  {self.engine}",
+            f"  {self.frames} frames in {self.seconds:.1f} s, {self.fps:.1f} fps, "
+            f"{self.dropped} dropped, {self.errors} errors, peak memory {self.peak_memory_mb:.0f} MB",
+        ]
+        lines += [
+            f"  {name:8} {time.median_ms:7.2f} ms median, {time.p90_ms:7.2f} ms p90"
+            for name, time in self.stages.items()
+        ]
+        return "\n".join(lines)
+
+
+def run(
+    bundle: Bundle,
+    camera: str,
+    *,
+    frames: int | None = None,
+    live: bool = True,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    token: str | None = None,
+    engine: str | None = None,
+    threads: int | None = None,
+    real_time: bool = True,
+    loop: bool = True,
+    on_ready: Callable[[str], None] | None = None,
+    publish: Publisher | None = None,
+) -> Summary:
+    """Run until the camera ends, `frames` are inferred, or SIGINT or SIGTERM comes.
+
+    Args:
+        bundle: an opened bundle.
+        camera: what `open_camera` takes.
+        frames: stop after so many inferred frames.
+        live: serve the live page.
+        host: where the page listens; other than loopback it is open to the network, behind its token only.
+        port: 0 takes a free one.
+        token: what opens the page; None makes a new one.
+        engine: another engine than the manifest's.
+        threads: another number of threads than the manifest's.
+        real_time: see `open_camera`.
+        loop: see `open_camera`.
+        on_ready: called with the page's address, token included, once it listens.
+        publish: called with every frame and its prediction, in a thread of its own.
+
+    Raises:
+        DeviceTrouble: RL-DEVICE-003 when the acceptance refuses the bundle, -001 when the page cannot listen,
+            -002 when too many frames in a row fail; RL-CAMERA-001 to -003 from the camera.
+        EngineTrouble: the engine is missing (RL-ENGINE-001) or refuses the model (-002).
+    """
+    source = open_camera(camera, real_time, loop)
+    model = load_model(bundle, engine, threads)
+    examine(bundle, model).raise_if_refused()
+    running = LiveLoop(source, model, frames=frames)
+    manifest = bundle.manifest
+    about = About(manifest.name, bundle.sha256, str(model.engine.report), source.describe(), bundle.labels)
+    publishers = [publish] if publish else []
+    with ExitStack() as stack:
+        if live:
+            page = stack.enter_context(LivePage(about, running.status, host=host, port=port, token=token))
+            publishers.append(page.publish)
+            if on_ready:
+                on_ready(page.url)
+        stack.enter_context(_stopped_by_signals(running.stop))
+        running.run(_all(publishers))
+    status = running.status()
+    return Summary(
+        bundle=f"{manifest.name} {bundle.sha256[:12]}",
+        camera=source.describe(),
+        engine=str(model.engine.report),
+        frames=status.inferred,
+        seconds=status.seconds,
+        fps=running.inferred.overall(),
+        dropped=status.dropped,
+        errors=status.errors,
+        stages=status.stages,
+        peak_memory_mb=memory().peak_mb,
+    )
+
+
+def _all(publishers: list[Publisher]) -> Publisher:
+    def publish(live: LiveFrame) -> None:
+        for publisher in publishers:
+            publisher(live)
+
+    return publish
+
+
+@contextmanager
+def _stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """SIGINT and SIGTERM stop the loop; a second one does what it did before. Only the main thread may do this."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        signal.signal(number, before[signal.Signals(number)])
+        stop()
+
+    for number in before:
+        signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

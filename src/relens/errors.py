@@ -1,0 +1,122 @@
+"""What can go wrong, sorted by what the user can do about it.
+
+    RelensError
+    ├── BadConfig        a key in relens.toml or an option on the command line: change it
+    ├── BadModel         the model file: repair, re-export or replace it
+    ├── BadData          pictures, labels, boxes: mend the data set
+    ├── GoalMissed       everything worked and no candidate is good enough: change goals, data or recipe
+    ├── EngineTrouble    an inference engine is missing or cannot run this graph: install or choose another
+    ├── DeviceTrouble    camera, memory, ports: look at the machine
+    └── BadBundle        truncated, tampered or foreign bundle: get it again from where it was built
+
+Each error has a stable code, names the file, layer, tensor or key, and ends with the next command to type.
+`docs/errors.md` explains every code; a test holds the two lists together.
+"""
+
+from typing import Any
+
+CODES: dict[str, str] = {
+    "RL-CAMERA-001": "the camera cannot be opened",
+    "RL-CAMERA-002": "the video, picture or folder does not exist or cannot be read",
+    "RL-CAMERA-003": "the camera stopped giving frames",
+    "RL-CONFIG-001": "relens.toml cannot be read",
+    "RL-CONFIG-002": "unknown key",
+    "RL-CONFIG-003": "a key has a wrong value or is missing",
+    "RL-CONFIG-004": "unknown device profile",
+    "RL-CONFIG-005": "options that contradict each other",
+    "RL-CONFIG-006": "a part of relens is not installed",
+    "RL-DATA-001": "no pictures found",
+    "RL-DATA-002": "a picture cannot be read",
+    "RL-DATA-003": "a label or annotation file cannot be used",
+    "RL-DATA-004": "labels and model outputs do not fit together",
+    "RL-DEVICE-001": "the live page cannot listen at this address",
+    "RL-DEVICE-002": "too many frames in a row failed",
+    "RL-DEVICE-003": "this machine refused the bundle: an acceptance check failed",
+    "RL-ENGINE-001": "engine not installed or not known",
+    "RL-ENGINE-002": "the engine cannot load this graph",
+    "RL-ENGINE-003": "an input tensor has the wrong shape or type",
+    "RL-GOAL-001": "no candidate meets the goals",
+    "RL-QUANT-001": "input and output types that contradict the scheme",
+    "RL-QUANT-002": "full int8 without representative pictures",
+    "RL-QUANT-003": "the quantizer cannot treat this graph",
+    "RL-BUNDLE-001": "not a bundle, or a damaged one",
+    "RL-BUNDLE-002": "a file in the bundle is not what the manifest says",
+    "RL-BUNDLE-003": "a bundle of a version this relens does not read",
+    "RL-GRAPH-001": "not a TFLite file",
+    "RL-GRAPH-002": "the TFLite file is truncated or damaged",
+    "RL-GRAPH-003": "the model file cannot be read from disk",
+    "RL-GRAPH-004": "a constant tensor cannot be read",
+    "RL-GRAPH-005": "names that do not fit the graph's inputs or outputs",
+    "RL-GRAPH-006": "the graph's weights are not in its file",
+    "RL-GRAPH-007": "an operation that no engine here runs",
+    "RL-GRAPH-008": "an input leaves dimensions open",
+    "RL-GRAPH-009": "metadata that does not fit the graph",
+    "RL-SOURCE-001": "not a model relens knows",
+    "RL-SOURCE-002": "weights without the model they belong to",
+    "RL-SOURCE-003": "the import took too long",
+    "RL-SOURCE-004": "the import took too much memory",
+    "RL-SOURCE-005": "TensorFlow died of a signal while importing",
+    "RL-SOURCE-006": "TensorFlow cannot import the model",
+    "RL-SOURCE-007": "an input leaves sizes open, or its batch is not 1",
+    "RL-SOURCE-008": "an input takes strings, not pixels",
+    "RL-SOURCE-009": "probes that do not fit the model's inputs",
+    "RL-SOURCE-010": "no such input, output or signature, or several to choose from",
+    "RL-SOURCE-011": "TFLite lacks operations the model needs",
+    "RL-SOURCE-012": "the source model itself answers NaN or infinity",
+    "RL-SOURCE-013": "the converted graph does not answer as its source does",
+    "RL-SOURCE-014": "the Keras file carries Python code",
+    "RL-SOURCE-015": "the Keras file needs layers that Keras does not have",
+    "RL-SOURCE-016": "the .tflite is quantized already",
+    "RL-SOURCE-017": "the graph is not frozen: its variables are elsewhere",
+}
+
+
+class RelensError(Exception):
+    """Any failure relens can explain.
+
+    Args:
+        code: a stable code, one of `CODES`.
+        message: one or two sentences that name the file, layer, tensor or key.
+        hint: the next command to type or the change to make.
+        details: the same for machines, printed by `--json`.
+    """
+
+    def __init__(self, code: str, message: str, *, hint: str, details: dict[str, Any] | None = None) -> None:
+        if code not in CODES:
+            raise KeyError(f"{code} is not in relens.errors.CODES")
+        super().__init__(code, message, hint)
+        self.code = code
+        self.message = message
+        self.hint = hint
+        self.details = details or {}
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}\nhint: {self.hint}"
+
+
+class BadConfig(RelensError):
+    """A configuration key or a command-line option has to change."""
+
+
+class BadModel(RelensError):
+    """The model file has to be repaired, exported again or replaced."""
+
+
+class BadData(RelensError):
+    """Pictures, labels or boxes have to be mended."""
+
+
+class GoalMissed(RelensError):
+    """Everything worked, and no candidate is good enough."""
+
+
+class EngineTrouble(RelensError):
+    """An inference engine is missing, or cannot run this graph."""
+
+
+class DeviceTrouble(RelensError):
+    """The machine itself: camera, memory, ports."""
+
+
+class BadBundle(RelensError):
+    """The bundle is truncated, tampered with, or not one of ours."""

@@ -1,0 +1,1 @@
+"""Project -> Bundle: import, candidates, measurements, verdict, package; and the same in single steps."""

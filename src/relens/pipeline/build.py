@@ -1,0 +1,225 @@
+"""Project -> Bundle: import, make candidates, measure, decide, package."""
+
+import tempfile
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from relens.bundle import Accuracy, Lineage, Manifest, Needs, write_bundle
+from relens.errors import BadConfig, BadData, GoalMissed
+from relens.graph import Graph, Tensor, with_metadata
+from relens.measure.measurement import host_fingerprint
+from relens.measure.validation import load_validation
+from relens.pipeline.cache import Cache
+from relens.pipeline.golden import golden_frames, tolerance
+from relens.pipeline.option import Option
+from relens.pipeline.progress import Progress, Silent
+from relens.pipeline.report import Report, write_report
+from relens.pipeline.trial import Bench, allowed_engines, measure, vision_model
+from relens.pipeline.verdict import Verdict, decide
+from relens.quantize import Candidate, Samples, quantize
+from relens.sources import import_model
+from relens.sources.importer import content_sha256
+from relens.spec import SCHEMES, ModelSpec, Project, Scheme, device, load
+from relens.vision import Frames, Preprocessor, decoder_class, frames_from
+
+
+@dataclass(frozen=True)
+class Built:
+    """A finished build. `path` is the bundle; the report stands beside it."""
+
+    path: Path
+    manifest: Manifest
+    verdict: Verdict
+    report: Report = field(repr=False)
+
+
+def build(
+    project: Project | str | Path,
+    output: Path | None = None,
+    *,
+    progress: Progress | None = None,
+    latency_seconds: float = 20.0,
+) -> Built:
+    """Take a project all the way from its model file to a bundle that meets its goals.
+
+    Args:
+        project: a loaded `relens.toml`, or its path.
+        output: the bundle's path; default: the project's name, beside `relens.toml`. The report goes next to it,
+            also when no candidate is good enough.
+        progress: told what happens.
+        latency_seconds: about how long the interleaved timing takes.
+
+    Raises:
+        GoalMissed: RL-GOAL-001 when no candidate meets the goals; its `details` hold the verdict.
+        BadConfig, BadModel, BadData, EngineTrouble: as their codes say.
+    """
+    progress = progress or Silent()
+    if not isinstance(project, Project):
+        project = load(project)
+    target = device(project.device.profile)
+    engines = allowed_engines(target, project.device.engines)
+    labels = read_labels(project.model)
+    _check_task(project)
+    graph, facts = _import(project, progress)
+    validation = load_validation(project.data, labels)
+    if validation is None:
+        raise BadData(
+            "RL-DATA-001",
+            f"{project.path} names no pictures, and nothing can be proven without",
+            hint="set `validation` (with labels) or `calibration` (without) in [data]; relens convert proves nothing",
+        )
+    with tempfile.TemporaryDirectory(prefix="relens-") as folder:
+        bench = Bench(
+            project.input,
+            project.output,
+            validation,
+            target,
+            engines,
+            project.device.threads or max(1, target.cores - 1),
+            Path(folder),
+            latency_seconds,
+        )
+        candidates = _candidates(project, graph, progress)
+        options = measure(candidates, bench, progress)
+        verdict = decide(options, project.goals, target)
+        output = output or project.folder / f"{project.name}.relens"
+        report = Report(project.name, str(project.model.source.name), verdict, target.title, facts, host_fingerprint())
+        write_report(report, output)
+        if verdict.chosen is None:
+            raise GoalMissed(
+                "RL-GOAL-001",
+                f"{project.name}: {verdict!r}",
+                hint=f"look at {output.with_suffix('.report.html')}; then change [goals], [data] or [recipe]",
+                details=verdict.to_json(),
+            )
+        progress.stage("bundle")
+        manifest = _package(project, verdict.chosen.option, bench, facts, labels, output)
+    return Built(output, manifest, verdict, report)
+
+
+def read_labels(model: ModelSpec) -> tuple[str, ...]:
+    """The lines of `[model] labels`; none without."""
+    if model.labels is None:
+        return ()
+    lines = model.labels.read_text(encoding="utf-8").splitlines()
+    return tuple(line.strip() for line in lines if line.strip())
+
+
+def calibration_samples(frames: Frames, preprocessor: Preprocessor, tensor: Tensor) -> Samples:
+    """Pictures through the vision contract, as the quantizer wants them."""
+    return [{tensor.name: preprocessor(frame).tensor.copy()} for frame in frames]
+
+
+def _check_task(project: Project) -> None:
+    task = decoder_class(project.output.decoder).task
+    if task != project.model.task:
+        raise BadConfig(
+            "RL-CONFIG-003",
+            f'{project.path}: task = "{project.model.task}", and decoder = "{project.output.decoder}" gives {task}',
+            hint=f'set task = "{task}", or another decoder',
+        )
+
+
+def _import(project: Project, progress: Progress) -> tuple[Graph, dict[str, Any]]:
+    progress.stage("import")
+    model = project.model
+
+    def make() -> tuple[Graph, dict[str, Any]]:
+        found = import_model(
+            model.source,
+            inputs=model.inputs,
+            outputs=model.outputs,
+            progress=lambda note: progress.advance(0.5, note),
+        )
+        return found.graph, {
+            "kind": found.kind,
+            "sha256": found.source_sha256,
+            "max_error": found.max_error,
+            "relative_error": found.relative_error,
+        }
+
+    key = {"source": content_sha256(model.source), "inputs": model.inputs, "outputs": model.outputs}
+    return Cache(project.folder / ".relens").graph(key, make)
+
+
+def _candidates(project: Project, graph: Graph, progress: Progress) -> list[Candidate]:
+    progress.stage("candidates")
+    calibration = project.data.calibration
+    frames = frames_from(calibration, project.data.calibration_samples) if calibration else None
+    samples: Samples = ()
+    if frames is not None:
+        tensor = graph.inputs[0]
+        samples = calibration_samples(frames, Preprocessor(project.input, tensor), tensor)
+    wanted: tuple[Scheme, ...] = project.recipe.schemes or tuple(s for s in SCHEMES if s != "int8" or samples)
+    schemes: tuple[Scheme, ...] = (
+        "float32",
+        *(scheme for scheme in SCHEMES if scheme in wanted and scheme != "float32"),
+    )
+    made = []
+    for done, scheme in enumerate(schemes, 1):
+        sha256 = frames.sha256 if frames is not None else None
+        made.append(quantize(graph, scheme, samples=samples, calibration_sha256=sha256))
+        progress.advance(done / len(schemes), scheme)
+    return made
+
+
+def _package(
+    project: Project,
+    option: Option,
+    bench: Bench,
+    facts: dict[str, Any],
+    labels: tuple[str, ...],
+    output: Path,
+) -> Manifest:
+    candidate = option.candidate
+    scaling = project.input.scaling
+    model = with_metadata(
+        candidate.graph,
+        labels=labels,
+        mean=scaling.mean,
+        std=scaling.std,
+        name=project.name,
+        description=f"{project.model.task}, made by relens",
+        colour=project.input.colour,
+    )
+    golden = golden_frames(vision_model(option, bench), bench.validation.frames)
+    draft = Manifest(
+        name=project.name,
+        task=project.model.task,
+        scheme=candidate.scheme,
+        input=project.input,
+        output=project.output.model_dump(mode="json"),
+        needs=Needs(engine=option.engine, threads=project.device.threads, relens=version("relens")),
+        goals=project.goals,
+        tolerance=tolerance(candidate.scheme),
+        accuracy=_accuracy(option),
+        lineage=Lineage(
+            source=project.model.source.name,
+            source_kind=facts["kind"],
+            source_sha256=facts["sha256"],
+            graph_sha256=candidate.parent_sha256,
+            recipe=candidate.recipe,
+            calibration_sha256=candidate.calibration_sha256,
+            tools={name: version(name) for name in ("ai-edge-litert", "litert-quantizer", "tensorflow-cpu")},
+        ),
+        files=(),
+    )
+    return write_bundle(output, draft, model, labels, golden)
+
+
+def _accuracy(option: Option) -> Accuracy | None:
+    if option.score is None or option.drop is None:
+        return None
+    score, drop = option.score, option.drop
+    return Accuracy(
+        metric=score.metric,
+        value=score.interval.value,
+        low=score.interval.low,
+        high=score.interval.high,
+        n=score.n,
+        drop=drop.value,
+        drop_low=drop.low,
+        drop_high=drop.high,
+    )

@@ -1,0 +1,59 @@
+"""One way of running the model: a candidate on an engine, with everything measured about it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from relens.engines import EngineReport
+from relens.measure.latency import Latency
+from relens.measure.memory import Memory
+from relens.measure.score import Score
+from relens.measure.statistics import Interval
+from relens.quantize import Candidate
+
+
+@dataclass(frozen=True)
+class Option:
+    """A measured candidate on one engine.
+
+    drop: float's score minus this one's, paired over the same pictures. refused: why it was not measured at all.
+    """
+
+    candidate: Candidate
+    engine: str
+    report: EngineReport | None = None
+    score: Score | None = None
+    drop: Interval | None = None
+    latency: Latency | None = None
+    memory: Memory | None = None
+    refused: str | None = None
+
+    @property
+    def name(self) -> str:
+        """`int8 on litert`."""
+        return f"{self.candidate.name} on {self.engine}"
+
+    @property
+    def size_mb(self) -> float:
+        """Size of the file, MB of 1e6 bytes."""
+        return self.candidate.graph.size_bytes / 1e6
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for the report."""
+        return {
+            "name": self.name,
+            "scheme": self.candidate.scheme,
+            "recipe": list(self.candidate.recipe),
+            "engine": str(self.report) if self.report else self.engine,
+            "size_mb": round(self.size_mb, 3),
+            "accuracy": _score_json(self.score),
+            "drop": vars(self.drop) if self.drop else None,
+            "latency": self.latency.to_json() if self.latency else None,
+            "memory": self.memory.to_json() if self.memory else None,
+            "refused": self.refused,
+        }
+
+
+def _score_json(score: Score | None) -> dict[str, Any] | None:
+    if score is None:
+        return None
+    return {"metric": score.metric, **vars(score.interval), "n": score.n, "also": score.also}

@@ -1,0 +1,150 @@
+"""Measure candidates: accuracy on every engine they may run on, latency side by side, memory in a fresh process."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from relens.engines import available, load_engine
+from relens.errors import EngineTrouble
+from relens.measure.agreement import agreement_with
+from relens.measure.latency import interleaved
+from relens.measure.memory import peak_memory
+from relens.measure.validation import Validation
+from relens.pipeline.option import Option
+from relens.pipeline.progress import Progress
+from relens.quantize import Candidate
+from relens.spec import Device, InputSpec, OutputSpec, this_machine
+from relens.vision import Prediction, VisionModel
+
+EVALUATION_SCORE_THRESHOLD = 0.02
+"""Average precision needs the uncertain boxes too; below this they only cost time."""
+REFERENCE_ENGINE = "litert"
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What a trial needs to know besides the candidates."""
+
+    input: InputSpec
+    output: OutputSpec
+    validation: Validation
+    device: Device
+    engines: tuple[str, ...]
+    threads: int
+    folder: Path
+    seconds: float
+
+
+def measure(candidates: Sequence[Candidate], bench: Bench, progress: Progress) -> list[Option]:
+    """Measure every candidate on every engine.
+
+    Args:
+        candidates: the float one first: it is the reference for the accuracy drop.
+        bench: contract, pictures, device and folder for the files.
+        progress: told about each stage.
+    """
+    options = [_load(candidate, engine, bench) for candidate in candidates for engine in bench.engines]
+    options = _with_accuracy(options, candidates[0], bench, progress)
+    options = _with_latency(options, bench, progress)
+    return _with_memory(options, bench, progress)
+
+
+def allowed_engines(device: Device, wanted: Sequence[str] | None) -> tuple[str, ...]:
+    """The engines to try: installed here, known to the device, and wanted.
+
+    Raises:
+        EngineTrouble: RL-ENGINE-001 when none is left, or a wanted one is not installed.
+    """
+    missing = [name for name in wanted or () if name not in available()]
+    if missing:
+        load_engine(Path(), missing[0])  # raises with the install command
+    left = tuple(name for name in available() if name in (wanted or device.engines))
+    if not left:
+        raise EngineTrouble(
+            "RL-ENGINE-001",
+            f"none of the engines of {device.title} ({', '.join(device.engines)}) is installed here",
+            hint='pip install "relens[build,openvino]"',
+        )
+    return left
+
+
+def candidate_file(candidate: Candidate, folder: Path) -> Path:
+    """The candidate as a file; written on first use."""
+    file = folder / f"{candidate.graph.sha256[:16]}.tflite"
+    if not file.exists():
+        candidate.graph.write(file)
+    return file
+
+
+def vision_model(option: Option, bench: Bench, **override: float) -> VisionModel:
+    """Load an option the way the camera will."""
+    engine = load_engine(candidate_file(option.candidate, bench.folder), option.engine, bench.threads)
+    return VisionModel(engine, bench.input, bench.output, **override)
+
+
+def _load(candidate: Candidate, engine: str, bench: Bench) -> Option:
+    option = Option(candidate, engine)
+    saturates_there_only = bench.device.int8_saturates and not this_machine().int8_saturates
+    if candidate.scheme == "int8" and engine == "openvino" and saturates_there_only:
+        why = "its int8 arithmetic saturates there (no VNNI), and this machine cannot show by how much"
+        return replace(option, refused=f"not measured for {bench.device.name}: {why}")
+    try:
+        return replace(option, report=vision_model(option, bench).engine.report)
+    except EngineTrouble as trouble:
+        return replace(option, refused=trouble.message)
+
+
+def _with_accuracy(options: list[Option], reference: Candidate, bench: Bench, progress: Progress) -> list[Option]:
+    progress.stage("accuracy")
+    first = Option(reference, REFERENCE_ENGINE)
+    total = len(options) + 1
+    metric = bench.validation.metric
+    if metric is None:
+        # What the float model would show on the camera is the truth that candidates are held against.
+        metric = agreement_with(_predict(vision_model(first, bench), bench, progress, 0, total))
+    baseline = metric.score(_predict(_evaluated(first, bench), bench, progress, 0, total))
+    measured = []
+    for done, option in enumerate(options, 1):
+        if option.refused is not None:
+            measured.append(option)
+            continue
+        score = metric.score(_predict(_evaluated(option, bench), bench, progress, done, total))
+        measured.append(replace(option, score=score, drop=score.drop_from(baseline)))
+    return measured
+
+
+def _evaluated(option: Option, bench: Bench) -> VisionModel:
+    return vision_model(option, bench, score_threshold=EVALUATION_SCORE_THRESHOLD)
+
+
+def _predict(model: VisionModel, bench: Bench, progress: Progress, done: int, total: int) -> list[Prediction]:
+    predictions = []
+    for number, frame in enumerate(bench.validation.frames, 1):
+        predictions.append(model.predict(frame))
+        progress.advance((done + number / len(bench.validation.frames)) / total, model.engine.report.engine)
+    return predictions
+
+
+def _with_latency(options: list[Option], bench: Bench, progress: Progress) -> list[Option]:
+    progress.stage("latency")
+    runs = {}
+    for option in options:
+        if option.refused is None:
+            model = vision_model(option, bench)
+            prepared = model.prepare(bench.validation.frames[0])
+            runs[option.name] = lambda model=model, prepared=prepared: model.infer(prepared)
+    times = interleaved(runs, seconds=bench.seconds, progress=progress.advance)
+    return [replace(option, latency=times.get(option.name)) for option in options]
+
+
+def _with_memory(options: list[Option], bench: Bench, progress: Progress) -> list[Option]:
+    progress.stage("memory")
+    measured = []
+    for done, option in enumerate(options, 1):
+        progress.advance(done / len(options), option.name)
+        if option.refused is not None:
+            measured.append(option)
+            continue
+        file = candidate_file(option.candidate, bench.folder)
+        measured.append(replace(option, memory=peak_memory(file, option.engine, bench.threads)))
+    return measured

@@ -1,0 +1,127 @@
+"""Post-training quantization of a float graph by litert-quantizer. No TensorFlow involved."""
+
+import contextlib
+import io as text
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relens.errors import BadModel
+from relens.graph import Graph, normalised, with_signature
+from relens.quantize.candidate import Candidate
+from relens.quantize.scheme import InputOutput, check_request
+from relens.spec import Scheme
+
+SIGNATURE = "serving_default"
+CHUNK = 16
+
+Samples = Sequence[Mapping[str, NDArray[np.generic]]]
+"""Representative inputs, by name, each in its tensor's shape, float32."""
+
+
+def quantize(
+    graph: Graph,
+    scheme: Scheme,
+    *,
+    samples: Samples = (),
+    io: InputOutput | None = None,
+    calibration_sha256: str | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Candidate:
+    """Make one candidate of a float graph.
+
+    Args:
+        graph: the canonical float graph.
+        scheme: `float32` (as it is), `float16` (half-size weights), `dynamic` (int8 weights, ranges of
+            activations found at run time), `int8` (integers throughout, ranges found in `samples`).
+        samples: representative inputs; only `int8` uses them.
+        io: type of inputs and outputs.
+        calibration_sha256: hash of the pictures the samples came from, for the lineage.
+        progress: told the fraction of the calibration done, 0..1.
+
+    Raises:
+        BadConfig: RL-QUANT-001, -002 for requests that make no sense.
+        BadModel: RL-QUANT-003 when the quantizer cannot treat this graph.
+    """
+    kind = check_request(scheme, io, bool(samples))
+    step = f"quantize({scheme}, io={kind})" if scheme == "int8" else f"quantize({scheme})"
+    if scheme == "float32":
+        return Candidate(graph, scheme, (), graph.sha256)
+    with _quiet():
+        content = _run(graph, scheme, samples, kind, progress)
+    made = with_signature(normalised(Graph.from_bytes(content, f"the {scheme} candidate")))
+    calibration = calibration_sha256 if scheme == "int8" else None
+    return Candidate(made, scheme, (step,), graph.sha256, calibration)
+
+
+def _run(
+    graph: Graph, scheme: Scheme, samples: Samples, io: InputOutput, progress: Callable[[float], None] | None
+) -> bytes:
+    from litert_quantizer import algorithm_manager, qtyping, quantizer, recipe
+
+    operation, algorithm = qtyping.TFLOperationName, algorithm_manager.AlgorithmName
+    recipes: dict[str, Any] = {"dynamic": recipe.dynamic_wi8_afp32, "int8": recipe.static_wi8_ai8}
+    try:
+        tool = quantizer.Quantizer(bytearray(graph.content), recipes[scheme]() if scheme in recipes else None)
+        if scheme == "float16":
+            tool.update_quantization_recipe(
+                ".*",
+                operation.ALL_SUPPORTED,
+                op_config=_half_weights(qtyping),
+                algorithm_key=algorithm.FLOAT_CASTING,
+            )
+        if scheme == "int8" and io == "float32":
+            for edge in (operation.INPUT, operation.OUTPUT):
+                tool.update_quantization_recipe(".*", edge, algorithm_key=algorithm.NO_QUANTIZE)
+        ranges = _calibrate(tool, samples, progress) if scheme == "int8" else None
+        made = tool.quantize(ranges, enable_progress_report=False)
+    except (ValueError, RuntimeError, KeyError, NotImplementedError) as trouble:
+        reason = (str(trouble).strip().splitlines() or [type(trouble).__name__])[0]
+        raise BadModel(
+            "RL-QUANT-003",
+            f"the quantizer cannot make {scheme} of this graph: {reason}",
+            hint="leave this scheme out of `[recipe] schemes`",
+        ) from trouble
+    return bytes(made.quantized_model)
+
+
+def _calibrate(tool: Any, samples: Samples, progress: Callable[[float], None] | None) -> Any:
+    from litert_quantizer import calibrator
+
+    ranges = None
+    for start in range(0, len(samples), CHUNK):
+        # A list, not a generator: the quantizer counts it first, and would then find it empty.
+        chunk = [dict(sample) for sample in samples[start : start + CHUNK]]
+        ranges = tool.calibrate(
+            {SIGNATURE: chunk},
+            previous_calibration_result=ranges,
+            num_threads=2,
+            mode=calibrator.CalibrationMode.CALIBRATION_PROFILER_BASED,
+        )
+        if progress is not None:
+            progress(min(1.0, (start + len(chunk)) / len(samples)))
+    return ranges
+
+
+def _half_weights(qtyping: Any) -> Any:
+    weights = qtyping.TensorQuantizationConfig(num_bits=16, dtype=qtyping.TensorDataType.FLOAT)
+    return qtyping.OpQuantizationConfig(
+        weight_tensor_config=weights,
+        compute_precision=qtyping.ComputePrecision.FLOAT,
+        explicit_dequantize=True,
+    )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the quantizer's progress lines off the user's terminal."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with contextlib.redirect_stdout(text.StringIO()), contextlib.redirect_stderr(text.StringIO()):
+            yield
+    finally:
+        logging.disable(before)

@@ -1,0 +1,95 @@
+"""Device profiles: what the machine that will run the model can do."""
+
+import os
+import platform
+from difflib import get_close_matches
+from importlib import resources
+from pathlib import Path
+
+from relens.errors import BadConfig
+from relens.spec.strict import Strict, validate
+from relens.spec.toml import read_table
+
+THIS_MACHINE = "this-machine"
+_TOLD = ("avx", "avx2", "avx512f", "avx512_vnni", "avx_vnni", "fma", "f16c", "sse4_1", "sse4_2", "ssse3", "neon",
+         "asimd", "asimddp")  # fmt: skip
+
+
+class Device(Strict):
+    """A processor and its surroundings.
+
+    memory_mb counts 1e6 bytes. `instruction_sets` are the names Linux gives them in /proc/cpuinfo.
+    """
+
+    name: str
+    title: str
+    processor: str
+    architecture: str
+    cores: int
+    memory_mb: int
+    instruction_sets: tuple[str, ...]
+    engines: tuple[str, ...]
+
+    @property
+    def is_this_machine(self) -> bool:
+        """Whether a latency measured here is the device's own."""
+        return self.name == THIS_MACHINE
+
+    @property
+    def int8_saturates(self) -> bool:
+        """Whether u8*s8 multiply-adds saturate in 16 bits, as on x86 without VNNI (OpenVINO's int8)."""
+        return self.architecture == "x86_64" and not any("vnni" in name for name in self.instruction_sets)
+
+
+def profiles() -> tuple[str, ...]:
+    """The names that `[device] profile` takes."""
+    files = resources.files("relens.spec").joinpath("profiles").iterdir()
+    return (
+        THIS_MACHINE,
+        *sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml")),
+    )
+
+
+def device(profile: str = THIS_MACHINE) -> Device:
+    """Look a profile up, or inspect this machine.
+
+    Args:
+        profile: one of `profiles()`, or the path of a profile file (`*.toml`).
+
+    Raises:
+        BadConfig: RL-CONFIG-004 for an unknown name.
+    """
+    if profile == THIS_MACHINE:
+        return this_machine()
+    if profile.endswith(".toml"):
+        path = Path(profile)
+    elif profile in profiles():
+        path = Path(str(resources.files("relens.spec").joinpath("profiles", f"{profile}.toml")))
+    else:
+        near = get_close_matches(profile, profiles(), n=1)
+        raise BadConfig(
+            "RL-CONFIG-004",
+            f"unknown device profile `{profile}`",
+            hint=f"did you mean `{near[0]}`?" if near else f"known profiles: {', '.join(profiles())}",
+        )
+    return validate(Device, {"name": path.stem, **read_table(path)}, where=path)
+
+
+def this_machine() -> Device:
+    """Inspect the machine this runs on."""
+    cpuinfo = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
+    fields = {
+        key.strip(): value.strip()
+        for key, _, value in (line.partition(":") for line in cpuinfo.splitlines() if ":" in line)
+    }
+    flags = fields.get("flags", fields.get("Features", "")).split()
+    return Device(
+        name=THIS_MACHINE,
+        title=f"this machine ({platform.node()})",
+        processor=fields.get("model name", platform.processor() or "unknown"),
+        architecture=platform.machine(),
+        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        memory_mb=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1_000_000,
+        instruction_sets=tuple(name for name in _TOLD if name in flags),
+        engines=("litert", "openvino"),
+    )
