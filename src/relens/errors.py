@@ -58,7 +58,7 @@ CODES: dict[str, str] = {
     "RL-SOURCE-005": "TensorFlow died of a signal while importing",
     "RL-SOURCE-006": "TensorFlow cannot import the model",
     "RL-SOURCE-007": "an input leaves sizes open, or its batch is not 1",
-    "RL-SOURCE-008": "an input takes strings, not pixels",
+    "RL-SOURCE-008": "an input or output holds strings, not numbers",
     "RL-SOURCE-009": "probes that do not fit the model's inputs",
     "RL-SOURCE-010": "no such input, output or signature, or several to choose from",
     "RL-SOURCE-011": "TFLite lacks operations the model needs",
@@ -107,7 +107,11 @@ class BadData(RelensError):
 
 
 class GoalMissed(RelensError):
-    """Everything worked, and no candidate is good enough."""
+    """Everything worked, and no candidate is good enough; `verdict` (a `pipeline.verdict.Verdict`) says why."""
+
+    def __init__(self, code: str, message: str, *, hint: str, verdict: Any) -> None:
+        super().__init__(code, message, hint=hint, details=verdict.to_json())
+        self.verdict = verdict
 
 
 class EngineTrouble(RelensError):

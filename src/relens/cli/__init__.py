@@ -1,0 +1,53 @@
+"""The command line: one thin file a command. Data on stdout, everything else on stderr."""
+
+import json
+import sys
+
+import typer
+
+from relens.cli import build, convert, doctor, initial, inspect, package, run, verify
+from relens.errors import BadConfig, GoalMissed, RelensError
+
+app = typer.Typer(
+    name="relens",
+    help="Your TensorFlow model, running and proven on your camera.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command("init")(initial.init)
+app.command("inspect")(inspect.inspect)
+app.command("convert")(convert.convert)
+app.command("build")(build.build)
+app.command("package")(package.package)
+app.command("verify")(verify.verify)
+app.command("run")(run.run)
+app.command("doctor")(doctor.doctor)
+
+
+def main() -> None:
+    """Run the command line. Exit codes: 0 done and true, 1 failed, 2 wrong request, 3 a goal is missed."""
+    try:
+        app()
+    except RelensError as trouble:
+        report(trouble, as_json="--json" in sys.argv)
+        sys.exit(3 if isinstance(trouble, GoalMissed) else 2 if isinstance(trouble, BadConfig) else 1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(141)
+
+
+def report(trouble: RelensError, *, as_json: bool) -> None:
+    """Print an error: for people on stderr, with `--json` as one object on stdout."""
+    if as_json:
+        values = {"error": {"code": trouble.code, "message": trouble.message, "hint": trouble.hint}}
+        sys.stdout.write(json.dumps({**values, **trouble.details}, indent=2) + "\n")
+        return
+    from rich.console import Console
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print(f"[bold red]error[/] [dim]{trouble.code}[/]: ", end="")
+    console.print(trouble.message, markup=False)
+    console.print("[bold cyan]hint[/]: ", end="")
+    console.print(trouble.hint, markup=False)

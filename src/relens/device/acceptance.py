@@ -91,9 +91,7 @@ def measure_latency(model: VisionModel, prepared: Prepared) -> Latency:
         model.infer(prepared)
     times_ms: list[float] = []
     start = perf_counter()
-    while len(times_ms) < LEAST_RUNS or (
-        len(times_ms) < MOST_RUNS and perf_counter() - start < MOST_SECONDS
-    ):
+    while len(times_ms) < LEAST_RUNS or (len(times_ms) < MOST_RUNS and perf_counter() - start < MOST_SECONDS):
         began = perf_counter()
         model.infer(prepared)
         times_ms.append((perf_counter() - began) * 1e3)
@@ -121,9 +119,7 @@ def _output_checks(bundle: Bundle, outputs: list[Outputs]) -> list[Check]:
     return [output_check(name, found, bundle.manifest.tolerance.relative_rms) for name, found in errors.items()]
 
 
-def _prediction_check(
-    bundle: Bundle, model: VisionModel, prepared: list[Prepared], outputs: list[Outputs]
-) -> Check:
+def _prediction_check(bundle: Bundle, model: VisionModel, prepared: list[Prepared], outputs: list[Outputs]) -> Check:
     """Golden frames keep samples of large outputs, and samples cannot be decoded: those are not compared."""
     wrong: list[str] = []
     compared = 0
@@ -135,7 +131,9 @@ def _prediction_check(
             wrong += [] if agrees(found, expected) else [golden.name]
     if not compared:
         return Check("prediction", True, "the same", "not compared: the golden outputs are samples")
-    result = f"{len(wrong)} of {compared} differ ({', '.join(wrong[:3])})" if wrong else f"{compared} of {compared} alike"
+    result = (
+        f"{len(wrong)} of {compared} differ ({', '.join(wrong[:3])})" if wrong else f"{compared} of {compared} alike"
+    )
     return Check("prediction", not wrong, "the same", result)
 
 

@@ -33,8 +33,7 @@ class Timings:
         with self._lock:
             durations = {stage: sorted(window) for stage, window in self._durations.items() if window}
         return {
-            stage: StageTime(quantile(ordered, 0.5), quantile(ordered, 0.9))
-            for stage, ordered in durations.items()
+            stage: StageTime(quantile(ordered, 0.5), quantile(ordered, 0.9)) for stage, ordered in durations.items()
         }
 
 

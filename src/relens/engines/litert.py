@@ -1,6 +1,9 @@
 """LiteRT (TensorFlow Lite) with its XNNPACK delegate."""
 
+import contextlib
 import os
+import sys
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,8 +24,9 @@ class LiteRT:
         graph = Graph.read(path)
         self.inputs, self.outputs = graph.inputs, graph.outputs
         try:
-            self._interpreter = Interpreter(str(path), num_threads=threads)
-            self._interpreter.allocate_tensors()
+            with _quiet_library():
+                self._interpreter = Interpreter(str(path), num_threads=threads)
+                self._interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as trouble:
             raise EngineTrouble(
                 "RL-ENGINE-002",
@@ -55,8 +59,24 @@ class LiteRT:
 
 def load(path: Path, threads: int) -> LiteRT:
     """Load a `.tflite` file; see `relens.engines.load_engine`."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     return LiteRT(path, threads)
+
+
+@contextlib.contextmanager
+def _quiet_library() -> Iterator[None]:
+    """Keep the library's own lines off stderr while it loads; what matters is in its exceptions.
+
+    It writes "INFO: Created ..." from C++ past every log level, so the file descriptor itself has to turn away.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _fallback(nodes: list[dict[str, Any]], outputs: list[int]) -> tuple[str, ...]:

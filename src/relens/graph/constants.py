@@ -18,7 +18,7 @@ def decode(tensor: Tensor, data: np.ndarray) -> np.ndarray:
         raise _unreadable(tensor, f"has {data.size} bytes where its shape and type need {tensor.size_bytes}")
     if tensor.dtype == "int4":
         return _nibbles(data)[: tensor.elements].reshape(tensor.shape)
-    if tensor.dtype not in np.sctypeDict or BITS[tensor.dtype] < 8:
+    if BITS[tensor.dtype] < 8 or tensor.dtype.startswith(("bfloat", "float8")):
         raise _unreadable(tensor, "has an element type that numpy lacks")
     return data.view(np.dtype(tensor.dtype).newbyteorder("<")).reshape(tensor.shape)
 

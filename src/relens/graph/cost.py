@@ -126,5 +126,6 @@ def _op_costs(graph: Graph) -> Iterator[OpCost]:
 
 def _trained(tensor: Tensor) -> bool:
     """Whether a constant holds trained numbers, not a shape, an axis or a lone factor."""
-    number = tensor.dtype.startswith(("float", "bfloat")) or tensor.quantized
+    # Blockwise 4-bit weights keep their scales in another tensor and look unquantized.
+    number = tensor.quantized or tensor.dtype.startswith(("float", "bfloat", "int4", "int2"))
     return tensor.constant and number and len(tensor.shape) > 0

@@ -81,8 +81,9 @@ class Graph:
         Raises:
             BadModel: RL-GRAPH-004, the tensor is not constant, or is stored in a form relens does not read.
         """
-        buffer = schema.Model.GetRootAs(self.content).Buffers(tensor.buffer)
-        return decode(tensor, buffer_data(self.content, buffer))
+        mine = self.tensors[tensor.index]  # a rewritten graph keeps its indices and moves its buffers
+        buffer = schema.Model.GetRootAs(self.content).Buffers(mine.buffer)
+        return decode(mine, buffer_data(self.content, buffer))
 
     def write(self, path: Path) -> None:
         """Write the file so that a reader sees the old one or the new one, never a part."""

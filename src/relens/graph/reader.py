@@ -185,7 +185,7 @@ class _Reader:
                 name=codes[table.OpcodeIndex()][0],
                 inputs=self._indices(table.InputsAsNumpy(), tensors, lowest=-1),
                 outputs=self._indices(table.OutputsAsNumpy(), tensors),
-                options=self._options(table),
+                options=self._options(table, custom=codes[table.OpcodeIndex()][1]),
                 custom=codes[table.OpcodeIndex()][1],
             )
             for index, table in enumerate(tables)
@@ -198,12 +198,12 @@ class _Reader:
             return self._text(table.CustomCode()), True
         return OP_NAMES.get(code, f"BUILTIN_{code}"), False
 
-    def _options(self, table: Any) -> object | None:
-        custom = table.CustomOptionsAsNumpy()
-        if isinstance(custom, np.ndarray):
-            return bytes(self._numbers(custom))
+    def _options(self, table: Any, *, custom: bool) -> object | None:
         options: object | None
-        if table.BuiltinOptionsType():
+        if custom:
+            raw = table.CustomOptionsAsNumpy()
+            options = raw.tobytes() if isinstance(raw, np.ndarray) else None
+        elif table.BuiltinOptionsType():
             options = schema.BuiltinOptionsCreator(table.BuiltinOptionsType(), table.BuiltinOptions())
         else:  # operations newer than the first union's 8-bit type
             options = schema.BuiltinOptions2Creator(table.BuiltinOptions2Type(), table.BuiltinOptions2())

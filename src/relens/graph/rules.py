@@ -27,6 +27,9 @@ class Finding:
     hint: str
     fatal: bool
 
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"
+
 
 def findings(graph: Graph) -> tuple[Finding, ...]:
     """What stands between this graph and a camera: lost weights, foreign operations, open dimensions."""

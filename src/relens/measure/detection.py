@@ -64,7 +64,7 @@ class BoxAP:
         rows = _rows(predictions)
         n = len(self.truth)
         if not len(rows):
-            nothing = percentile_interval(0.0, np.zeros(RESAMPLES))
+            nothing = percentile_interval(0.0, np.zeros(RESAMPLES), n)
             return Score(self.name, nothing, n, {"mAP": 0.0, "AP50": 0.0}, np.zeros(RESAMPLES), "bootstrap")
         with contextlib.redirect_stdout(io.StringIO()):
             evaluator = COCOeval(self.coco, self.coco.loadRes(rows), "bbox")
@@ -76,7 +76,7 @@ class BoxAP:
             draws = np.random.default_rng(SEED).integers(0, n, (RESAMPLES, n))
             samples = [_average_precision(evaluator, matched, draw)[self.headline] for draw in draws]
         outcomes = np.array(samples)
-        return Score(self.name, percentile_interval(also[self.headline], outcomes), n, also, outcomes, "bootstrap")
+        return Score(self.name, percentile_interval(also[self.headline], outcomes, n), n, also, outcomes, "bootstrap")
 
 
 def _average_precision(evaluator: Any, matched: NDArray[Any], pictures: NDArray[np.int64]) -> dict[str, float]:

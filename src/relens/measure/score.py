@@ -33,7 +33,7 @@ class Score:
         if self.pairing == "mean":
             return mean_interval(reference.outcomes - self.outcomes)
         drop = reference.interval.value - self.interval.value
-        return percentile_interval(drop, reference.outcomes - self.outcomes)
+        return percentile_interval(drop, reference.outcomes - self.outcomes, self.n)
 
 
 class Metric(Protocol):

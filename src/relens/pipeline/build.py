@@ -90,9 +90,9 @@ def build(
         if verdict.chosen is None:
             raise GoalMissed(
                 "RL-GOAL-001",
-                f"{project.name}: {verdict!r}",
+                f"{project.name}: none of {len(options)} options meets the goals",
                 hint=f"look at {output.with_suffix('.report.html')}; then change [goals], [data] or [recipe]",
-                details=verdict.to_json(),
+                verdict=verdict,
             )
         progress.stage("bundle")
         manifest = _package(project, verdict.chosen.option, bench, facts, labels, output)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from relens.errors import BadConfig, RelensError
 from relens.sources import detect
-from relens.sources.ports import check_probes, draw_probes, nudged
+from relens.sources.probes import check_probes, draw_probes, nudged
 from relens.sources.request import (
     GRAPH,
     NUDGED,

@@ -140,7 +140,7 @@ def _weights_only(path: Path, what: str) -> BadModel:
     return BadModel(
         "RL-SOURCE-002",
         f"{path} {what}: weights without the model they belong to",
-        hint=f"build the model, load these weights into it, then: {EXPORT}",
+        hint='build the model, load these weights into it, then: model.export("my_model")',
     )
 
 

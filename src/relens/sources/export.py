@@ -28,7 +28,7 @@ def to_flatbuffer(model: Servable, folder: Path) -> bytes:
         BadModel: RL-SOURCE-011, TFLite lacks operations the model needs.
     """
     specs = [tf.TensorSpec(port.shape, port.dtype, name=f"input_{index:03}") for index, port in enumerate(model.inputs)]
-    frozen = convert_variables_to_constants_v2(_traced(model, specs), lower_control_flow=False)
+    frozen = _frozen(_traced(model, specs))
     module = tf.Module()
     module.serve = tf.function(
         lambda *tensors: {f"output_{index:03}": tensor for index, tensor in enumerate(frozen(*tensors))},
@@ -60,6 +60,14 @@ def _traced(model: Servable, specs: list[Any]) -> Any:
         return [tf.identity(results[name]) for name in model.outputs]
 
     return tf.function(call).get_concrete_function(*specs)
+
+
+def _frozen(function: Any) -> Any:
+    """The function with its variables as constants, control flow kept whole."""
+    # Inlining on the way, TensorFlow trips over functions that hold no variables.
+    if not function.captured_inputs:
+        return function
+    return convert_variables_to_constants_v2(function, lower_control_flow=False)
 
 
 def _unconvertible(message: str) -> BadModel:

@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from relens.errors import BadModel
+from relens.errors import BadConfig, BadModel
 from relens.graph import Graph, findings, normalised, with_signature
 from relens.sources import detect, tflite_file
 from relens.sources.agreement import compare
 from relens.sources.failure import explain
-from relens.sources.ports import check_probes, draw_probes
+from relens.sources.ports import Port
+from relens.sources.probes import check_probes, draw_probes
 from relens.sources.process import Limits, run_limited
 from relens.sources.request import (
     GRAPH,
@@ -20,6 +21,7 @@ from relens.sources.request import (
     PROBES,
     REFERENCES,
     RESULTS,
+    SOURCE,
     Arrays,
     Names,
     Request,
@@ -37,6 +39,14 @@ ENVIRONMENT = {
     "TF_CPP_MIN_LOG_LEVEL": "1",
     "TF_ENABLE_ONEDNN_OPTS": "0",
     "TF_USE_LEGACY_KERAS": "0",
+}
+
+# Which kinds of source an option is for.
+OPTIONS = {
+    "inputs": (detect.FROZEN_GRAPH,),
+    "outputs": (detect.SAVED_MODEL, detect.KERAS, detect.FROZEN_GRAPH),
+    "signature": (detect.SAVED_MODEL,),
+    "input_shapes": (detect.SAVED_MODEL, detect.KERAS, detect.FROZEN_GRAPH),
 }
 
 
@@ -88,11 +98,13 @@ def import_model(
     Raises:
         BadModel: RL-SOURCE-001 to -017, what is wrong with the file; RL-GRAPH-006 and -007, the converted
             graph lost its weights or cannot run on a camera.
-        BadConfig: RL-CONFIG-006, TensorFlow is needed and not installed.
+        BadConfig: RL-CONFIG-005, an option that this kind of source does not have; -006, TensorFlow is
+            needed and not installed.
     """
     tell = progress or (lambda line: None)
     kind = detect.detect_kind(path)
     request = Request(kind, str(path.absolute()), _tuple(inputs), _tuple(outputs), signature, input_shapes)
+    _check_options(request)
     with tempfile.TemporaryDirectory(prefix="relens-import-") as name:
         folder = Path(name)
         if probes:
@@ -107,6 +119,17 @@ def import_model(
         return _proven(graph, request, folder, limits, log)
 
 
+def _check_options(request: Request) -> None:
+    """Refuse an option that this kind of source would ignore."""
+    for name, kinds in OPTIONS.items():
+        if getattr(request, name) is not None and request.kind not in kinds:
+            raise BadConfig(
+                "RL-CONFIG-005",
+                f"`{name}` is for a {' or '.join(kinds)}, and {request.path} is a {request.kind}",
+                hint=f"leave `{name}` out",
+            )
+
+
 def _convert(request: Request, folder: Path, limits: Limits) -> tuple[Graph, str]:
     """Let a child convert; it leaves probes and the source's answers in the folder too."""
     request.write(folder)
@@ -119,9 +142,11 @@ def _convert(request: Request, folder: Path, limits: Limits) -> tuple[Graph, str
 
 
 def _read(request: Request, folder: Path) -> Graph:
-    """Read a `.tflite`; leaves probes in the folder."""
-    graph = tflite_file.load(Path(request.path), request.outputs)
-    ports = tflite_file.ports(graph)
+    """Read a `.tflite`; leaves it and probes in the folder."""
+    source = tflite_file.load(Path(request.path))
+    source.write(folder / SOURCE)
+    graph = tflite_file.canonical(source)
+    ports = [Port(tensor.name, tensor.shape, tensor.dtype) for tensor in graph.inputs]
     if not (folder / PROBES).exists():
         write_arrays(folder / PROBES, draw_probes(ports))
     check_probes(read_arrays(folder / PROBES), ports)

@@ -10,8 +10,8 @@ import h5py
 import keras
 
 from relens.errors import BadModel
-from relens.sources.ports import Port, fixed_port
-from relens.sources.request import Request
+from relens.sources.ports import OpenPort, fixed_ports, kept_outputs
+from relens.sources.request import Arrays, Request
 from relens.sources.servable import Servable, Tensors
 
 # Arguments that Keras 2 wrote and Keras 3 refuses, with the value that means nothing.
@@ -35,7 +35,7 @@ def load(request: Request) -> Servable:
 
     Raises:
         BadModel: RL-SOURCE-002, weights only; -014, it carries Python code; -015, layers of its own;
-            -007, -008 and -010 as `fixed_port` and `Servable.with_outputs`.
+            -007, -008 and -010 as `fixed_ports` and `kept_outputs`.
     """
     path = Path(request.path)
     _check_layers(path, _config(path))
@@ -43,24 +43,29 @@ def load(request: Request) -> Servable:
     model = keras.models.load_model(path, custom_objects=shims, compile=False, safe_mode=True)
     if not getattr(model, "inputs", None):
         raise _custom_error(path, [type(model).__name__])
-    return _servable(model, request).with_outputs(request.outputs)
+    return _servable(model, request)
 
 
 def _servable(model: Any, request: Request) -> Servable:
-    shapes = request.input_shapes or {}
-    given = keras.tree.flatten(model.input)
-    names = _unique(_names(model.input, [tensor.name for tensor in given]))
-    ports: list[Port] = [
-        fixed_port(name, tensor.shape, keras.backend.standardize_dtype(tensor.dtype), shapes.get(name))
-        for name, tensor in zip(names, given, strict=True)
-    ]
-    outputs = _unique(_names(model.output, _output_names(model)))
+    # A Sequential has no `input` before it is called, and one of each.
+    single = isinstance(model, keras.Sequential)
+    taken, given_back = (model.inputs[0], model.outputs[0]) if single else (model.input, model.output)
+    given = keras.tree.flatten(taken)
+    names = _unique(_names(taken, [tensor.name for tensor in given]))
+    types = [keras.backend.standardize_dtype(tensor.dtype) for tensor in given]
+    shapes = [tensor.shape for tensor in given]
+    ports = fixed_ports(list(map(OpenPort, names, shapes, types)), request.input_shapes)
+    makers = [tensor._keras_history.operation.name for tensor in keras.tree.flatten(given_back)]
+    outputs = _unique(_names(given_back, makers))
 
     def call(tensors: Tensors) -> Tensors:
-        fed = keras.tree.pack_sequence_as(model.input, [tensors[port.name] for port in ports])
+        fed = keras.tree.pack_sequence_as(taken, [tensors[port.name] for port in ports])
         return dict(zip(outputs, keras.tree.flatten(model(fed, training=False)), strict=True))
 
-    return Servable(call, tuple(ports), tuple(outputs))
+    def answer(probe: Arrays) -> Arrays:
+        return {name: keras.ops.convert_to_numpy(value) for name, value in call(probe).items()}
+
+    return Servable(answer, call, ports, kept_outputs(outputs, request.outputs))
 
 
 def _names(structure: Any, otherwise: list[str]) -> list[str]:
@@ -68,11 +73,6 @@ def _names(structure: Any, otherwise: list[str]) -> list[str]:
     if not isinstance(structure, dict):
         return otherwise
     return ["/".join(map(str, path)) for path, _ in keras.tree.flatten_with_path(structure)]
-
-
-def _output_names(model: Any) -> list[str]:
-    """The names of the layers that make the outputs."""
-    return [tensor._keras_history.operation.name for tensor in keras.tree.flatten(model.output)]
 
 
 def _unique(names: list[str]) -> list[str]:
@@ -101,7 +101,7 @@ def _config(path: Path) -> dict[str, Any]:
 
 
 def _check_layers(path: Path, config: dict[str, Any]) -> None:
-    layers = list(_layers(config))
+    layers = list(_layers({"layers": [config]}))
     if any(layer["class_name"] == "Lambda" for layer in layers):
         names = ", ".join(layer["config"]["name"] for layer in layers if layer["class_name"] == "Lambda")
         raise BadModel(

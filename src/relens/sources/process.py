@@ -27,13 +27,11 @@ class Ended:
     Attributes:
         returncode: its exit status; negative for the signal that ended it.
         broke: the limit it was stopped for, "time" or "memory", or None.
-        peak_mb: the most resident memory seen, MiB.
         log: the end of what it wrote to stdout and stderr.
     """
 
     returncode: int
     broke: str | None
-    peak_mb: int
     log: str
 
 
@@ -57,27 +55,24 @@ def run_limited(
             start_new_session=True,
         )
     try:
-        broke, peak = _watch(child, limits)
+        broke = _watch(child, limits)
     finally:
         _end(child)
-    return Ended(child.returncode, broke, peak // 2**20, _tail(log))
+    return Ended(child.returncode, broke, _tail(log))
 
 
-def _watch(child: subprocess.Popen[bytes], limits: Limits) -> tuple[str | None, int]:
-    """Wait; returns the limit it broke, and its peak memory in bytes."""
+def _watch(child: subprocess.Popen[bytes], limits: Limits) -> str | None:
+    """Wait for the end, or for the limit it breaks."""
     deadline = time.monotonic() + limits.timeout_s
-    peak = 0
-    while True:
-        peak = max(peak, _group_bytes(child.pid))
-        if peak > limits.memory_mb * 2**20:
-            return "memory", peak
-        if time.monotonic() > deadline:
-            return "time", peak
+    while time.monotonic() < deadline:
+        if _group_bytes(child.pid) > limits.memory_mb * 2**20:
+            return "memory"
         try:
             child.wait(POLL_S)
         except subprocess.TimeoutExpired:
             continue
-        return None, peak
+        return None
+    return "time"
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

@@ -17,6 +17,7 @@ REQUEST = "request.json"
 PROBES = "probes.npz"  # what source and graph are fed
 REFERENCES = "references.npz"  # what the source answers
 NUDGED = "nudged.npz"  # what it answers when the probes' last bits change
+SOURCE = "source.tflite"  # the source, where it is a .tflite
 GRAPH = "graph.tflite"
 NAMES = "names.json"
 RESULTS = "results.npz"  # what the graph answers

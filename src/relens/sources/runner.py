@@ -10,8 +10,8 @@ from pathlib import Path
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from relens.graph import Graph
-from relens.sources.ports import nudged
-from relens.sources.request import GRAPH, NUDGED, PROBES, REFERENCES, RESULTS, Arrays, read_arrays, write_arrays
+from relens.sources.probes import nudged
+from relens.sources.request import GRAPH, NUDGED, PROBES, REFERENCES, RESULTS, SOURCE, Arrays, read_arrays, write_arrays
 
 PLAIN = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
 
@@ -19,13 +19,12 @@ PLAIN = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
 def main(folder: Path) -> None:
     """Run the probes in this folder with XNNPACK, as a camera would.
 
-    Where no references lie there, the source is the `.tflite` itself and its references are what the
-    plain kernels give.
+    Where the source is a `.tflite`, it is run here too, with the plain kernels.
     """
     probes = read_arrays(folder / PROBES)
-    if not (folder / REFERENCES).exists():
-        write_arrays(folder / REFERENCES, run(folder / GRAPH, probes, PLAIN))
-        write_arrays(folder / NUDGED, run(folder / GRAPH, [nudged(probe) for probe in probes], PLAIN))
+    if (folder / SOURCE).exists():
+        write_arrays(folder / REFERENCES, run(folder / SOURCE, probes, PLAIN))
+        write_arrays(folder / NUDGED, run(folder / SOURCE, [nudged(probe) for probe in probes], PLAIN))
     write_arrays(folder / RESULTS, run(folder / GRAPH, probes, OpResolverType.AUTO))
 
 

@@ -1,25 +1,24 @@
-"""Float `.tflite` files: taken as they are, with names, and float16 weights as float32."""
+"""Float `.tflite` files: taken as they are, but named, with float16 weights as float32 and a batch of 1."""
 
 from pathlib import Path
 from typing import Any
 
 from relens.errors import BadModel
-from relens.graph import Graph, Tensor, normalised, with_signature
+from relens.graph import Graph, normalised, with_signature
 from relens.graph.flatbuffer import append_buffer, edited
-from relens.sources.ports import Port, fixed_port
+from relens.sources.ports import shape_text
 
 INTEGERS = ("int", "uint")
 
 
-def load(path: Path, outputs: tuple[str, ...] | None) -> Graph:
-    """Read the file.
+def load(path: Path) -> Graph:
+    """Read the file; without a signature, it gets one.
 
     Raises:
-        BadModel: RL-GRAPH-001 to -003, it cannot be read; RL-SOURCE-007, open sizes or a batch that is not 1;
-            -010, outputs cannot be chosen here; -016, it is quantized.
+        BadModel: RL-GRAPH-001 to -003, it cannot be read; RL-SOURCE-007, its batch is not 1; -016, it is quantized.
     """
     graph = Graph.read(path)
-    quantized = [t for t in graph.tensors if t.quantized and t.dtype.startswith(INTEGERS)]
+    quantized = [tensor for tensor in graph.tensors if tensor.quantized and tensor.dtype.startswith(INTEGERS)]
     if quantized:
         raise BadModel(
             "RL-SOURCE-016",
@@ -27,29 +26,32 @@ def load(path: Path, outputs: tuple[str, ...] | None) -> Graph:
             f"({quantized[0].dtype})",
             hint="relens quantizes by itself, from the float model: give the file it was made from",
         )
-    named = with_signature(graph)
-    given = [tensor.name for tensor in named.outputs]
-    if outputs is not None and set(outputs) != set(given):
-        raise BadModel(
-            "RL-SOURCE-010",
-            f"{path} has the outputs {', '.join(given)}, and a .tflite is taken as it is",
-            hint="leave outputs out, or give the model it was made from",
-        )
-    return normalised(_widened(named))
+    for tensor in graph.inputs:
+        if tensor.shape and tensor.shape[0] != 1:
+            raise BadModel(
+                "RL-SOURCE-007",
+                f"{path}: input {tensor.name} {shape_text(tensor.shape)} has a batch of {tensor.shape[0]}, "
+                "and a camera sends one frame",
+                hint="give the model it was made from",
+            )
+    return with_signature(graph)
 
 
-def ports(graph: Graph) -> list[Port]:
-    """The inputs of a graph.
-
-    Raises:
-        BadModel: RL-SOURCE-007 or -008, as `fixed_port`.
-    """
-    return [fixed_port(tensor.name, _sizes(tensor), tensor.dtype, None) for tensor in graph.inputs]
+def canonical(graph: Graph) -> Graph:
+    """The graph in the form all graphs travel in: float32 weights, a batch of 1."""
+    return normalised(_closed(_widened(graph)))
 
 
-def _sizes(tensor: Tensor) -> list[int | None]:
-    open_sizes = tensor.open_dimensions
-    return [None if axis in open_sizes else size for axis, size in enumerate(tensor.shape)]
+def _closed(graph: Graph) -> Graph:
+    """The graph with an open batch fixed to the 1 it runs with anyway."""
+    if not all(tensor.open_dimensions in ((), (0,)) for tensor in graph.inputs):
+        return graph
+
+    def close(model: Any) -> None:
+        for tensor in model.subgraphs[0].tensors:
+            tensor.shapeSignature = None
+
+    return edited(graph, close)
 
 
 def _widened(graph: Graph) -> Graph:

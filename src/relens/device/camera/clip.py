@@ -82,5 +82,7 @@ class Clip:
             self._video = Video(str(self.path))
         except BROKEN as trouble:
             raise DeviceTrouble(
-                "RL-CAMERA-002", f"{self.path} cannot be read as a video: {reason(trouble)}", hint=f"ffprobe {self.path}"
+                "RL-CAMERA-002",
+                f"{self.path} cannot be read as a video: {reason(trouble)}",
+                hint=f"ffprobe {self.path}",
             ) from None

@@ -6,6 +6,7 @@ from time import perf_counter
 from typing import Any
 
 import av
+import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from relens.vision import Frame
@@ -58,8 +59,8 @@ class Video:
         time_s = picture.time if picture.time is not None else self.frames * self.frame_s
         self._first_s = time_s if self._first_s is None else self._first_s
         self.frames += 1
-        frame: Frame = self._converter.reformat(picture, format="bgr24", threads=1).to_ndarray()
-        return TimedFrame(frame, time_s - self._first_s)
+        frame = self._converter.reformat(picture, format="bgr24", threads=1).to_ndarray()
+        return TimedFrame(np.asarray(frame, np.uint8), time_s - self._first_s)
 
     def close(self) -> None:
         """Release the file or stream."""

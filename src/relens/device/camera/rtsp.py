@@ -65,4 +65,3 @@ class Rtsp:
             f"{self.describe()} gives no more frames: {reason}",
             hint="check the camera and the network, then start again",
         )
-

@@ -2,9 +2,9 @@
 
 import asyncio
 import json
-import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Event, Thread
 from time import monotonic
 from typing import Any
@@ -80,9 +80,10 @@ class Hub:
             self._serving.call_soon_threadsafe(self._show, None)
 
     async def pictures(self) -> AsyncIterator[Picture]:
-        """The newest picture whenever the viewer is ready for another one."""
+        """The newest picture, whenever the viewer is ready for another one."""
         seen: Picture | None = None
-        self._refresh()
+        if self._newest is not None:
+            self._waiting.put(self._newest)  # a slow camera's next frame may be long in coming
         while not self._closing.is_set():
             picture = self._picture
             if picture is None or picture is seen:
@@ -95,22 +96,47 @@ class Hub:
         """The newest frame as JPEG; None before the first."""
         return self._jpeg(self._newest) if self._newest else None
 
-    def describe(self) -> dict[str, Any]:
-        """All that the page shows, as plain values."""
-        live, used = self._newest, memory()
-        about = {key: getattr(self.about, key) for key in ("name", "sha256", "engine", "camera")}
-        frame = {} if live is None else {
-            "number": live.number,
-            "age_ms": round(live.age_ms, 1),
-            "width": live.frame.shape[1],
-            "height": live.frame.shape[0],
-            "prediction": to_json(live.prediction, self.about.labels),
-        }  # fmt: skip
+    def describe(self, live: LiveFrame | None = None) -> dict[str, Any]:
+        """All that the page shows beside the picture of a frame (else of the newest one), as plain values."""
+        live, used = live or self._newest, memory()
+        frame = None
+        if live is not None:
+            frame = {
+                "number": live.number,
+                "age_ms": round(live.age_ms, 1),
+                "width": live.frame.shape[1],
+                "height": live.frame.shape[0],
+                "prediction": to_json(live.prediction, self.about.labels),
+            }
         return {
-            "about": about,
+            "about": {key: getattr(self.about, key) for key in ("name", "sha256", "engine", "camera")},
             "frame": frame,
             "loop": self.status().to_json(),
             "memory": {"resident_mb": round(used.resident_mb, 1), "peak_mb": round(used.peak_mb, 1)},
-            "viewers": self.streams.taken,
+            "viewers": max(self.streams.taken, self.sockets.taken),
             "page_errors": self.failures.total,
         }
+
+    def _make_pictures(self) -> None:
+        for live in self._waiting:
+            due_s = monotonic() + 1 / PICTURES_PER_S
+            picture = self.failures.attempt("live page", live.number, partial(self._make_picture, live))
+            if picture is not None and self._serving is not None:
+                self._serving.call_soon_threadsafe(self._show, picture)
+            self._closing.wait(max(0.0, due_s - monotonic()))
+
+    def _make_picture(self, live: LiveFrame) -> Picture:
+        # A NaN would be no JSON, and end the page's script.
+        return Picture(self._jpeg(live), json.dumps(self.describe(live), allow_nan=False))
+
+    def _jpeg(self, live: LiveFrame) -> bytes:
+        drawn = draw(live.frame, live.prediction, self.about.labels)
+        done, content = cv2.imencode(".jpg", drawn, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+        if not done:
+            raise ValueError(f"a frame of shape {drawn.shape} cannot be a JPEG")
+        return bytes(content.tobytes())
+
+    def _show(self, picture: Picture | None) -> None:
+        self._picture = picture
+        self._shown.set()
+        self._shown = asyncio.Event()

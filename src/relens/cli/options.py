@@ -1,0 +1,40 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from relens.spec import InputSpec
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Labels = Annotated[Path | None, typer.Option(help="Class names, one a line.")]
+Resize = Annotated[str, typer.Option(help="stretch | crop | letterbox | letterbox-top-left")]
+Colour = Annotated[str, typer.Option(help="rgb | bgr | grey")]
+Scaling = Annotated[str | None, typer.Option(help="How training scaled pixels: 0..1 | -1..1 | 0..255")]
+Interpolation = Annotated[str, typer.Option(help="linear | antialias | area")]
+
+
+def input_spec(resize: str, colour: str, scaling: str | None, interpolation: str) -> "InputSpec":
+    """The `[input]` table from command-line options; says so on stderr where it has to guess."""
+    from relens.cli.screen import note
+    from relens.spec import InputSpec, validate
+
+    if scaling is None:
+        note("pixels are scaled to 0..1; if training did it another way, say so with --scaling")
+    values = {"resize": resize, "colour": colour, "scaling": scaling or "0..1", "interpolation": interpolation}
+    return validate(InputSpec, values, where="the options")
+
+
+def read_labels(path: Path | None) -> tuple[str, ...]:
+    """The lines of a label file."""
+    from relens.errors import BadData
+
+    if path is None:
+        return ()
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as trouble:
+        raise BadData("RL-DATA-003", f"{path}: {trouble}", hint="a label file has one class name a line") from None
+    return tuple(line.strip() for line in lines if line.strip())

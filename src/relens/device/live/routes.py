@@ -1,0 +1,131 @@
+"""The live page's routes."""
+
+import asyncio
+import base64
+import hashlib
+import re
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from importlib import resources
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route, WebSocketRoute
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from relens.device.live.hub import Hub
+
+HEALTHY_WITHIN_S = 5.0
+FULL = "all viewers' seats are taken\n"
+
+
+def page() -> str:
+    """The page, one file without anything from elsewhere."""
+    return resources.files("relens.device.live").joinpath("page.html").read_text(encoding="utf-8")
+
+
+def content_policy(html: str) -> str:
+    """A Content-Security-Policy that lets this page's own script and style run, by their hashes, and no other."""
+    script, style = (
+        " ".join(f"'sha256-{_digest(block)}'" for block in re.findall(rf"<{tag}>(.*?)</{tag}>", html, re.DOTALL))
+        for tag in ("script", "style")
+    )
+    return (
+        f"default-src 'none'; script-src {script}; style-src {style}; img-src 'self' data:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+
+
+def routes(hub: Hub, html: str) -> Starlette:
+    """All routes, unguarded; `relens.device.live.guard` goes around them."""
+    views = Views(hub, html)
+    return Starlette(
+        routes=[
+            Route("/", views.index),
+            Route("/stream.mjpg", Stream(hub)),
+            Route("/snapshot.jpg", views.snapshot),
+            Route("/api/status", views.status),
+            Route("/healthz", views.health),
+            WebSocketRoute("/ws", views.messages),
+        ]
+    )
+
+
+class Views:
+    """The answers that fit in one method."""
+
+    def __init__(self, hub: Hub, html: str) -> None:
+        self.hub, self.html = hub, html
+
+    async def index(self, request: Request) -> Response:
+        """`/`: the page."""
+        return HTMLResponse(self.html)
+
+    async def snapshot(self, request: Request) -> Response:
+        """`/snapshot.jpg`: the newest frame."""
+        jpeg = await run_in_threadpool(self.hub.snapshot)
+        return Response(jpeg, media_type="image/jpeg") if jpeg else PlainTextResponse("no frame yet\n", 503)
+
+    async def status(self, request: Request) -> Response:
+        """`/api/status`: everything the page shows, as JSON."""
+        return JSONResponse(self.hub.describe())
+
+    async def health(self, request: Request) -> Response:
+        """`/healthz`: 200 while frames are being inferred, else 503."""
+        status = self.hub.status()
+        since_s = status.last_inferred_s
+        healthy = since_s is not None and since_s <= HEALTHY_WITHIN_S
+        body = {"healthy": healthy, "fps": round(status.fps, 2), "inferred": status.inferred}
+        return JSONResponse(body, 200 if healthy else 503)
+
+    async def messages(self, socket: WebSocket) -> None:
+        """`/ws`: one JSON message a picture."""
+        if not self.hub.sockets.take():
+            return await socket.send_denial_response(PlainTextResponse(FULL, 503))
+        try:
+            await socket.accept()
+            sending = asyncio.create_task(self._send(socket))
+            # A viewer says nothing; what comes is its goodbye.
+            while (await socket.receive())["type"] != "websocket.disconnect":
+                pass
+            sending.cancel()
+        finally:
+            self.hub.sockets.leave()
+
+    async def _send(self, socket: WebSocket) -> None:
+        with suppress(WebSocketDisconnect):
+            async for picture in self.hub.pictures():
+                await socket.send_text(picture.message)
+
+
+class Stream:
+    """`/stream.mjpg`: JPEG after JPEG in one answer that does not end (multipart/x-mixed-replace)."""
+
+    BOUNDARY = b"--relens\r\n"
+    TYPE = "multipart/x-mixed-replace; boundary=relens"
+
+    def __init__(self, hub: Hub) -> None:
+        self.hub = hub
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Stream for as long as the viewer and the loop are there."""
+        if not self.hub.streams.take():
+            return await PlainTextResponse(FULL, 503)(scope, receive, send)
+        try:
+            return await StreamingResponse(self._parts(), media_type=self.TYPE)(scope, receive, send)
+        finally:
+            self.hub.streams.leave()
+
+    async def _parts(self) -> AsyncIterator[bytes]:
+        yield self.BOUNDARY
+        async for picture in self.hub.pictures():
+            # The next part's boundary goes along at once: browsers show a part when they see its end.
+            header = f"Content-Type: image/jpeg\r\nContent-Length: {len(picture.jpeg)}\r\n\r\n".encode()
+            yield header + picture.jpeg + b"\r\n" + self.BOUNDARY
+
+
+def _digest(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -1,0 +1,109 @@
+"""The live page's server: one thread beside the loop."""
+
+import asyncio
+import secrets
+import socket
+from collections.abc import Callable
+from threading import Thread
+from types import TracebackType
+
+import uvicorn
+
+from relens.device.live.guard import Guard
+from relens.device.live.hub import About, Hub
+from relens.device.live.routes import content_policy, page, routes
+from relens.device.loop import LiveFrame, LoopStatus
+from relens.errors import DeviceTrouble
+
+EVERYWHERE = frozenset({"", "0.0.0.0", "::"})
+
+
+class LivePage:
+    """Serves a running loop from `with` to its end.
+
+    Args:
+        about: what is running.
+        status: the loop's counters and timings, asked for when somebody looks.
+        host: the address to listen at.
+        port: 0 takes a free one.
+        token: what opens the page; None makes a new one.
+
+    Raises:
+        DeviceTrouble: RL-DEVICE-001 when it cannot listen there.
+    """
+
+    def __init__(
+        self,
+        about: About,
+        status: Callable[[], LoopStatus],
+        *,
+        host: str = "127.0.0.1",
+        port: int = 8080,
+        token: str | None = None,
+    ) -> None:
+        self.token = token or secrets.token_urlsafe(24)
+        self._hub = Hub(about, status)
+        self._socket = _listen(host, port)
+        self.port: int = self._socket.getsockname()[1]
+        self.host = socket.gethostname() if host in EVERYWHERE else host
+        html = page()
+        guard = Guard(
+            routes(self._hub, html),
+            self.token,
+            cookie=f"relens-{self.port}",
+            names=frozenset({host, socket.gethostname(), f"{socket.gethostname()}.local"}),
+            policy=content_policy(html),
+        )
+        self._server = uvicorn.Server(_config(guard))
+        self._thread = Thread(target=lambda: asyncio.run(self._serve()), name="relens-page", daemon=True)
+
+    @property
+    def url(self) -> str:
+        """The page's address, token included."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}/?token={self.token}"
+
+    def publish(self, live: LiveFrame) -> None:
+        """Show a frame; a `relens.device.loop.Publisher` that never waits."""
+        self._hub.publish(live)
+
+    def __enter__(self) -> "LivePage":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._hub.close()
+        self._server.should_exit = True
+        self._thread.join()
+        self._socket.close()
+
+    async def _serve(self) -> None:
+        self._hub.start()
+        await self._server.serve(sockets=[self._socket])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except (OSError, OverflowError) as trouble:
+        raise DeviceTrouble(
+            "RL-DEVICE-001",
+            f"the live page cannot listen at {host} port {port}: {trouble}",
+            hint="choose another with --port (0 takes a free one)",
+        ) from None
+
+
+def _config(app: Guard) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        lifespan="off",
+        log_config=None,
+        access_log=False,  # it would log the token
+        server_header=False,
+        ws_max_size=4096,  # viewers have nothing to say
+        ws_per_message_deflate=False,
+        timeout_graceful_shutdown=2,
+    )
