@@ -2,7 +2,8 @@
 
 Two slices take turns: A calls the engine alone, in a loop, on tensors prepared beforehand; B runs the whole live
 loop on a clip, as fast as frames are taken, with one viewer (a process of its own) on the picture stream and the
-message socket. What counts is the ratio of their frame rates within each round.
+message socket. What counts is the ratio of their frame rates within each round. Where other programs share the
+machine, look at the quiet rounds: those in which they took less than a tenth of a core.
 
     python bench/live_loop.py --bundle yolox.relens --camera bottle-detection.mp4 --threads 1
     python bench/live_loop.py --model yolox.tflite --decoder yolo --resize letterbox-top-left --colour bgr \
@@ -11,6 +12,7 @@ message socket. What counts is the ratio of their frame rates within each round.
 
 import argparse
 import itertools
+import os
 import statistics
 import subprocess
 import sys
@@ -51,12 +53,16 @@ print(json.dumps(got))
 """
 
 
+QUIET_CORES = 0.1
+
+
 @dataclass(frozen=True)
 class Round:
-    """Frames a second of both slices."""
+    """Frames a second of both slices, and how many cores other programs took meanwhile."""
 
     bare_fps: float
     live_fps: float
+    others: float
 
     @property
     def ratio(self) -> float:
@@ -118,12 +124,27 @@ def measure(model: VisionModel, options: argparse.Namespace) -> tuple[list[Round
         viewer = None if options.no_viewer else start_viewer(page.url)
         bare_fps(model.engine, tensors, 1.0)
         for _ in range(options.rounds):
+            before = others_s(viewer)
             bare = bare_fps(model.engine, tensors, options.seconds)
             live, status = live_fps(model, options.camera, page.publish, options.seconds)
-            rounds.append(Round(bare, live))
+            seconds, taken_s = (now - then for now, then in zip(others_s(viewer), before, strict=True))
+            rounds.append(Round(bare, live, taken_s / seconds))
         if viewer:
             print(f"viewer got {viewer.communicate('')[0].strip()}")
     return rounds, status
+
+
+def others_s(viewer: "subprocess.Popen[str] | None") -> tuple[float, float]:
+    """The time, and the processor time that all programs but this one and its viewer have taken; in seconds."""
+    tick = os.sysconf("SC_CLK_TCK")
+    user, nice, system, _, _, irq, softirq, steal = (
+        int(field) for field in Path("/proc/stat").read_text().split(maxsplit=9)[1:9]
+    )
+    own = sum(os.times()[:2])
+    if viewer:
+        fields = Path(f"/proc/{viewer.pid}/stat").read_text().rpartition(")")[2].split()
+        own += (int(fields[11]) + int(fields[12])) / tick
+    return time.monotonic(), (user + nice + system + irq + softirq + steal) / tick - own
 
 
 def start_viewer(url: str) -> "subprocess.Popen[str]":
@@ -147,9 +168,7 @@ def bare_fps(engine: Engine, tensors: list, seconds: float) -> float:
     raise AssertionError("no tensors")
 
 
-def live_fps(
-    model: VisionModel, camera: str, publish: Publisher, seconds: float
-) -> tuple[float, LoopStatus]:
+def live_fps(model: VisionModel, camera: str, publish: Publisher, seconds: float) -> tuple[float, LoopStatus]:
     """The whole loop, from its first inferred frame to its last."""
     loop = LiveLoop(open_camera(camera, real_time=False), model)
     threading.Timer(seconds, loop.stop).start()
@@ -159,13 +178,17 @@ def live_fps(
 
 def report(rounds: list[Round], status: LoopStatus) -> None:
     """The table."""
+    quiet = [one.ratio for one in rounds if one.others < QUIET_CORES]
     for name, values in (
         ("engine alone, fps", [one.bare_fps for one in rounds]),
         ("live loop, fps", [one.live_fps for one in rounds]),
         ("live / alone", [one.ratio for one in rounds]),
+        ("  in quiet rounds", quiet),
+        ("others, cores", [one.others for one in rounds]),
     ):
-        low, middle, high = statistics.quantiles(values, n=4)
-        print(f"{name:18} median {middle:7.3f}   quartiles {low:7.3f} {high:7.3f}   n = {len(values)}")
+        if len(values) > 1:
+            low, middle, high = statistics.quantiles(values, n=4)
+            print(f"{name:18} median {middle:7.3f}   quartiles {low:7.3f} {high:7.3f}   n = {len(values)}")
     stages = [f"{name} {time.median_ms:.2f}/{time.p90_ms:.2f}" for name, time in status.stages.items()]
     print(f"stages, ms (median/p90): {', '.join(stages)}; errors {status.errors}, dropped {status.dropped}")
 

@@ -61,11 +61,11 @@ CODES: dict[str, str] = {
     "RL-SOURCE-008": "an input or output holds strings, not numbers",
     "RL-SOURCE-009": "probes that do not fit the model's inputs",
     "RL-SOURCE-010": "no such input, output or signature, or several to choose from",
-    "RL-SOURCE-011": "TFLite lacks operations the model needs",
+    "RL-SOURCE-011": "TFLite cannot express a part of the model",
     "RL-SOURCE-012": "the source model itself answers NaN or infinity",
     "RL-SOURCE-013": "the converted graph does not answer as its source does",
     "RL-SOURCE-014": "the Keras file carries Python code",
-    "RL-SOURCE-015": "the Keras file needs layers that Keras does not have",
+    "RL-SOURCE-015": "the Keras file needs layers that Keras cannot read back",
     "RL-SOURCE-016": "the .tflite is quantized already",
     "RL-SOURCE-017": "the graph is not frozen: its variables are elsewhere",
 }

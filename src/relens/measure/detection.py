@@ -12,11 +12,12 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from relens.errors import BadData
+from relens.measure.resampling import average_precision, class_matches
 from relens.measure.score import Score
 from relens.measure.statistics import percentile_interval
 from relens.vision import Detections, Prediction
 
-RESAMPLES = 200
+RESAMPLES = 400
 SEED = 20260101
 
 
@@ -71,25 +72,20 @@ class BoxAP:
             evaluator.params.areaRng, evaluator.params.areaRngLbl = [[0, 1e10]], ["all"]
             evaluator.params.maxDets = [100]
             evaluator.evaluate()
-            matched = np.array(evaluator.evalImgs, object).reshape(len(evaluator.params.catIds), 1, n)
-            also = _average_precision(evaluator, matched, np.arange(n))
-            draws = np.random.default_rng(SEED).integers(0, n, (RESAMPLES, n))
-            samples = [_average_precision(evaluator, matched, draw)[self.headline] for draw in draws]
-        outcomes = np.array(samples)
-        return Score(self.name, percentile_interval(also[self.headline], outcomes, n), n, also, outcomes, "bootstrap")
+        thresholds = len(evaluator.params.iouThrs)
+        pictures = np.array(evaluator.evalImgs, object).reshape(len(evaluator.params.catIds), n)
+        classes = [class_matches(list(row), thresholds) for row in pictures]
+        also = _metrics(average_precision(classes, np.ones((1, n), np.int64)))
+        draws = np.random.default_rng(SEED).multinomial(n, np.full(n, 1 / n), RESAMPLES)
+        samples = _metrics(average_precision(classes, draws))
+        point = {name: float(values[0]) for name, values in also.items()}
+        outcomes = samples[self.headline]
+        return Score(self.name, percentile_interval(point[self.headline], outcomes, n), n, point, outcomes, "bootstrap")
 
 
-def _average_precision(evaluator: Any, matched: NDArray[Any], pictures: NDArray[np.int64]) -> dict[str, float]:
-    """mAP and AP50 over `pictures` (indices, repeats allowed), from the matches that were made once."""
-    evaluator.evalImgs = list(matched[:, :, pictures].reshape(-1))
-    evaluator.params.imgIds = evaluator._paramsEval.imgIds = [int(i) for i in pictures]
-    evaluator.accumulate()
-    precision = evaluator.eval["precision"]  # (IoU, recall, class, area, detections), -1 where there is no truth
-
-    def mean(part: NDArray[np.float64]) -> float:
-        return float(part[part > -1].mean()) if (part > -1).any() else 0.0
-
-    return {"mAP": mean(precision), "AP50": mean(precision[0])}
+def _metrics(precision: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """mAP and AP50, (R,) each, of (R, T) precision at the IoU thresholds .50 to .95."""
+    return {"mAP": precision.mean(axis=1), "AP50": precision[:, 0]}
 
 
 def _dataset(truth: Sequence[BoxTruth]) -> dict[str, Any]:

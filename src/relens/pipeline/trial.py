@@ -9,6 +9,7 @@ from relens.errors import EngineTrouble
 from relens.measure.agreement import agreement_with
 from relens.measure.latency import interleaved
 from relens.measure.memory import peak_memory
+from relens.measure.statistics import Interval
 from relens.measure.validation import Validation
 from relens.pipeline.option import Option
 from relens.pipeline.progress import Progress
@@ -107,6 +108,9 @@ def _with_accuracy(options: list[Option], reference: Candidate, bench: Bench, pr
     for done, option in enumerate(options, 1):
         if option.refused is not None:
             measured.append(option)
+            continue
+        if (option.candidate, option.engine) == (reference, REFERENCE_ENGINE):
+            measured.append(replace(option, score=baseline, drop=Interval(0.0, 0.0, 0.0)))
             continue
         score = metric.score(_predict(_evaluated(option, bench), bench, progress, done, total))
         measured.append(replace(option, score=score, drop=score.drop_from(baseline)))

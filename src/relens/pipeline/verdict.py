@@ -126,12 +126,12 @@ def _best(acceptable: Sequence[Judged], prefer: str) -> Judged:
 
 
 def _cost(option: Option, prefer: str) -> float:
-    """Lower is better: milliseconds, megabytes, or accuracy lost (in steps that the pictures can tell apart)."""
+    """Lower is better: milliseconds, megabytes, or accuracy lost, scaled so that half a point lies within `EQUAL`."""
     if prefer == "latency":
         return option.latency.median_ms if option.latency else float("inf")
     if prefer == "size":
         return option.size_mb
-    return 1.0 + (option.drop.value if option.drop else 0.0) * 10
+    return 1.0 + max(0.0, option.drop.value if option.drop else 0.0) * 20
 
 
 def _value(option: Option) -> float:

@@ -129,10 +129,13 @@ def _quiet() -> Iterator[None]:
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        with contextlib.redirect_stdout(text.StringIO()), contextlib.redirect_stderr(text.StringIO()):
-            with warnings.catch_warnings():
-                # It keeps every tensor to measure its range, and LiteRT warns that this takes memory.
-                warnings.simplefilter("ignore", UserWarning)
-                yield
+        with (
+            contextlib.redirect_stdout(text.StringIO()),
+            contextlib.redirect_stderr(text.StringIO()),
+            warnings.catch_warnings(),
+        ):
+            # It keeps every tensor to measure its range, and LiteRT warns that this takes memory.
+            warnings.simplefilter("ignore", UserWarning)
+            yield
     finally:
         logging.disable(before)

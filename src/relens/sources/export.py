@@ -9,6 +9,7 @@ from tensorflow.lite.python.convert import ConverterError
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from relens.errors import BadModel
+from relens.sources.failure import LINE_CHARS
 from relens.sources.request import Names
 from relens.sources.servable import Servable
 
@@ -73,9 +74,15 @@ def _frozen(function: Any) -> Any:
 def _unconvertible(message: str) -> BadModel:
     needed = re.findall(r"^\s*(?:TF Select|Flex|Custom) ops: (.+)$", message, re.MULTILINE)
     ops = sorted({op.strip() for line in needed for op in line.split(",")})
-    named = f"the operations {', '.join(ops)}" if ops else message.strip().splitlines()[0]
-    return BadModel(
-        "RL-SOURCE-011",
-        f"TFLite has no equivalent for a part of the model: {named}",
-        hint="cut that part off with outputs=[...] and let relens decode, or replace it by plain layers",
-    )
+    # MLIR says where in a long chain of places, and then what.
+    found = re.search(r"error: (?:loc\(.*\): )?(.+)", message)
+    if re.search(r"xb?f16>", message):
+        what = "the model computes in half precision, which TFLite does not on a CPU"
+        hint = 'export it in float32: keras.mixed_precision.set_global_policy("float32"); or give the .keras file'
+    elif ops:
+        what = f"TFLite has no equivalent for the operations {', '.join(ops)}"
+        hint = "cut that part off with outputs=[...] and let relens decode, or replace it by plain layers"
+    else:
+        what = f"TFLite cannot express a part of the model: {found[1] if found else message}"[:LINE_CHARS]
+        hint = "give the .keras file, or export it with a batch of 1: keras.Input(batch_shape=(1, ...))"
+    return BadModel("RL-SOURCE-011", what, hint=hint)

@@ -125,7 +125,7 @@ def _check_options(request: Request) -> None:
         if getattr(request, name) is not None and request.kind not in kinds:
             raise BadConfig(
                 "RL-CONFIG-005",
-                f"`{name}` is for a {' or '.join(kinds)}, and {request.path} is a {request.kind}",
+                f"`{name}` is for {' or '.join(kinds)}, and the kind of {request.path} is {request.kind}",
                 hint=f"leave `{name}` out",
             )
 

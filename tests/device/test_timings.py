@@ -1,0 +1,47 @@
+import time
+
+import numpy as np
+import pytest
+
+from relens.device.memory import memory
+from relens.device.timings import STAGES, Rate, Timings
+
+
+def test_median_and_p90_are_those_of_the_newest_durations() -> None:
+    timings = Timings(window=101)
+    for duration in np.random.default_rng(0).permutation(500):
+        timings.add("infer", 1e6)  # forgotten again
+        timings.add("infer", float(duration))
+    values = np.arange(101.0)
+    for value in np.random.default_rng(1).permutation(values):
+        timings.add("infer", float(value))
+    found = timings.summary()["infer"]
+    assert (found.median_ms, found.p90_ms) == (np.median(values), np.percentile(values, 90))
+
+
+def test_stages_that_have_not_run_are_left_out_and_the_others_are_in_order() -> None:
+    timings = Timings()
+    for stage in reversed(STAGES[1:]):
+        timings.add(stage, 1.0)
+    assert tuple(timings.summary()) == STAGES[1:]
+
+
+def test_a_rate_counts_per_second_and_falls_to_zero_when_nothing_comes() -> None:
+    rate = Rate(window_s=0.3)
+    assert rate.per_second() == rate.overall() == 0
+    for _ in range(11):
+        rate.tick()
+        time.sleep(0.01)
+    elapsed = rate.last_s - rate.first_s
+    assert rate.per_second() == pytest.approx(10 / elapsed)
+    assert rate.overall() == pytest.approx(10 / elapsed)
+    time.sleep(0.35)
+    assert (rate.per_second(), rate.count) == (0, 11)
+
+
+def test_memory_is_read_in_units_of_a_million_bytes() -> None:
+    before = memory()
+    held = np.ones(50_000_000, np.uint8)
+    after = memory()
+    assert 45 < after.resident_mb - before.resident_mb < 60, (before, after, held.nbytes)
+    assert after.peak_mb >= after.resident_mb

@@ -1,0 +1,199 @@
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import relens
+from relens.errors import BadConfig, BadData, GoalMissed
+from relens.spec import Goals, RecipeSpec
+
+
+class Told:
+    def __init__(self) -> None:
+        self.stages: list[str] = []
+        self.fractions: list[float] = []
+
+    def stage(self, name: str) -> None:
+        self.stages.append(name)
+
+    def advance(self, fraction: float, note: str = "") -> None:
+        self.fractions.append(fraction)
+
+
+@pytest.fixture(scope="module")
+def built(shapes: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    told = Told()
+    target = tmp_path_factory.mktemp("built") / "shapes.relens"
+    return relens.build(shapes.project, target, progress=told, latency_seconds=1), told
+
+
+def test_a_project_becomes_a_bundle_that_this_machine_accepts(built: Any, tmp_path: Path) -> None:
+    made, _ = built
+    bundle = relens.open_bundle(made.path, tmp_path)
+    acceptance = relens.accept(bundle)
+    assert acceptance.accepted, acceptance
+    assert bundle.labels == ("circle", "square", "cross") and len(bundle.golden) == 4
+    assert bundle.manifest.accuracy is not None and bundle.manifest.accuracy.n == 120
+
+
+def test_every_candidate_is_measured_on_every_engine(built: Any) -> None:
+    made, _ = built
+    names = {judged.option.name for judged in made.verdict.judged}
+    schemes, engines = ("float32", "float16", "dynamic", "int8"), ("litert", "openvino")
+    assert names == {f"{scheme} on {engine}" for scheme in schemes for engine in engines}
+    for judged in made.verdict.judged:
+        option = judged.option
+        assert option.score and option.drop and option.latency and option.memory and judged.reason, option.name
+
+
+def test_long_work_tells_that_it_is_alive(built: Any) -> None:
+    _, told = built
+    assert told.stages == ["import", "candidates", "accuracy", "latency", "memory", "bundle"]
+    assert all(0 <= fraction <= 1 for fraction in told.fractions) and len(told.fractions) > 100
+
+
+def test_the_report_stands_beside_the_bundle_for_people_and_machines(built: Any) -> None:
+    made, _ = built
+    report = json.loads(made.path.with_suffix(".report.json").read_text())
+    assert report["chosen"] == made.verdict.chosen.option.name and report["source"]["kind"] == "Keras"
+    page = made.path.with_suffix(".report.html").read_text()
+    assert all(judged.option.name in page for judged in made.verdict.judged)
+
+
+def test_the_model_in_the_bundle_carries_its_labels_for_other_tools(built: Any, tmp_path: Path) -> None:
+    import zipfile
+
+    bundle = relens.open_bundle(built[0].path, tmp_path)
+    with zipfile.ZipFile(bundle.model) as attached:
+        assert attached.read("labels.txt").decode().split() == list(bundle.labels)
+
+
+def test_the_same_project_in_two_folders_gives_the_same_bytes(shapes: Any, tmp_path: Path) -> None:
+    bundles = []
+    for name in ("one", "two"):
+        folder = tmp_path / name
+        shutil.copytree(shapes.folder, folder, ignore=shutil.ignore_patterns(".relens", "*.relens"))
+        # By size, so that the choice between equally fast candidates does not hang on the noise of the hour.
+        text = (folder / "relens.toml").read_text().replace("[goals]", '[goals]\nprefer = "size"')
+        (folder / "relens.toml").write_text(text)
+        bundles.append(relens.build(folder, latency_seconds=0.1).path.read_bytes())
+    assert bundles[0] == bundles[1]
+
+
+def test_missed_goals_fail_with_reasons_and_leave_a_report_but_no_bundle(shapes: Any, tmp_path: Path) -> None:
+    project = relens.load(shapes.project).model_copy(update={"goals": Goals(max_size_mb=0.001)})
+    with pytest.raises(GoalMissed) as missed:
+        relens.build(project, tmp_path / "no.relens", latency_seconds=0.1)
+    assert missed.value.code == "RL-GOAL-001"
+    assert all("size" in item["reason"] for item in missed.value.details["options"])
+    assert not (tmp_path / "no.relens").exists() and (tmp_path / "no.report.json").exists()
+
+
+def test_a_recipe_narrows_the_candidates_and_float_is_always_one(shapes: Any, tmp_path: Path) -> None:
+    project = relens.load(shapes.project).model_copy(update={"recipe": RecipeSpec(schemes=("int8",))})
+    made = relens.build(project, tmp_path / "m.relens", latency_seconds=0.1)
+    assert {judged.option.candidate.scheme for judged in made.verdict.judged} == {"float32", "int8"}
+
+
+def test_without_labels_candidates_are_held_against_the_float_model(shapes: Any, tmp_path: Path) -> None:
+    project = relens.load(shapes.project)
+    data = project.data.model_copy(update={"validation": None})
+    made = relens.build(project.model_copy(update={"data": data}), tmp_path / "m.relens", latency_seconds=0.1)
+    accuracy = made.manifest.accuracy
+    assert accuracy is not None and accuracy.metric == "agreement (top-1)" and accuracy.n == 32
+
+
+def test_nothing_is_proven_without_pictures(shapes: Any) -> None:
+    project = relens.load(shapes.project)
+    with pytest.raises(BadData, match="names no pictures"):
+        relens.build(project.model_copy(update={"data": type(project.data)()}))
+
+
+def test_a_task_that_the_decoder_cannot_do_is_refused_at_once(shapes: Any) -> None:
+    project = relens.load(shapes.project)
+    model = project.model.model_copy(update={"task": "detection"})
+    with pytest.raises(BadConfig, match="gives classification"):
+        relens.build(project.model_copy(update={"model": model}))
+
+
+def test_openvino_int8_is_not_carried_over_to_a_device_where_it_saturates(shapes: Any, tmp_path: Path) -> None:
+    if relens_saturates_here():
+        pytest.skip("this machine saturates too, so it measures the truth")
+    project = relens.load(shapes.project)
+    there = project.device.model_copy(update={"profile": "deeplens"})
+    made = relens.build(project.model_copy(update={"device": there}), tmp_path / "m.relens", latency_seconds=0.1)
+    reasons = {judged.option.name: judged.reason for judged in made.verdict.judged}
+    assert "saturates" in reasons["int8 on openvino"]
+
+
+def relens_saturates_here() -> bool:
+    from relens.spec import this_machine
+
+    return this_machine().int8_saturates
+
+
+@pytest.fixture(scope="module")
+def flowers(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("flowers-project")
+    text = f"""
+[model]
+source = "{shared_data}/models/MODEL"
+labels = "{shared_data}/flowers/classes.txt"
+name = "flowers"
+[input]
+scaling = "-1..1"
+interpolation = "antialias"
+[data]
+calibration = "{shared_data}/flowers/calib"
+validation = "{shared_data}/flowers/test_labels.csv"
+"""
+    for name in ("flowers_mobilenet_v1_025_128.h5", "flowers_mobilenet_v1_025_128_savedmodel"):
+        place = folder / name.rpartition("_")[2].rpartition(".")[2]
+        place.mkdir()
+        (place / "relens.toml").write_text(text.replace("MODEL", name))
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["h5", "savedmodel"])
+def test_flowers_goes_from_file_to_accepted_bundle_with_the_reference_accuracy(
+    kind: str, flowers: Path, tmp_path: Path
+) -> None:
+    made = relens.build(flowers / kind, latency_seconds=1)
+    scores = {judged.option.name: judged.option.score for judged in made.verdict.judged}
+    reference = scores["float32 on litert"]
+    assert reference is not None and reference.n == 300
+    assert abs(reference.interval.value - 0.920) <= 0.005, reference
+    assert relens.accept(relens.open_bundle(made.path, tmp_path)).accepted
+
+
+def test_yolox_goes_from_file_to_accepted_bundle_with_the_reference_map(shared_data: Path, tmp_path: Path) -> None:
+    (tmp_path / "relens.toml").write_text(f"""
+[model]
+source = "{shared_data}/models/yolox_nano_416.h5"
+task = "detection"
+[input]
+resize = "letterbox-top-left"
+colour = "bgr"
+scaling = "0..255"
+interpolation = "antialias"
+[output]
+decoder = "yolo"
+[data]
+calibration = "{shared_data}/coco_cc_subset/images"
+calibration_samples = 24
+validation = "{shared_data}/coco_cc_subset/instances.json"
+[recipe]
+schemes = ["float16", "int8"]
+""")
+    made = relens.build(tmp_path, latency_seconds=1)
+    reference = next(j.option.score for j in made.verdict.judged if j.option.name == "float32 on litert")
+    assert reference is not None and reference.n == 60
+    assert abs(reference.also["mAP"] - 0.391) <= 0.005 and abs(reference.also["AP50"] - 0.572) <= 0.005, reference
+    int8 = next(j for j in made.verdict.judged if j.option.name == "int8 on litert")
+    assert not int8.acceptable and "accuracy drop" in int8.reason
+    bundle = relens.open_bundle(made.path, tmp_path)
+    assert relens.accept(bundle).accepted
+    assert all(np.isfinite(value).all() for frame in bundle.golden for value in frame.expected.values())
