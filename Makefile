@@ -1,17 +1,62 @@
 # relens: two commands on a fresh machine with Python (>= 3.11) and make:
-#   make demo    set up, take a real face detector from file to a live page
-#   make test    set up, run the tests
+#   make demo    set up, then take a real face detector from its file to a live page (DEMO=once: without waiting)
+#   make test    set up, then run the tests
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+DEMO ?= live
 
-.PHONY: setup demo test check bench browser lock clean
+.PHONY: setup demo test test-system check format bench browser lock clean
 
 setup: $(VENV)/.installed
 
-$(VENV)/.installed: requirements/workstation.txt pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "relens: the workstation needs Python >= 3.11: make PYTHON=python3.11 ...")'
+$(VENV)/.installed: requirements/workstation.txt pyproject.toml src/relens/__init__.py
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "relens: the workstation needs Python >= 3.11; try: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --requirement requirements/workstation.txt
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	touch $@
+
+demo: setup
+	$(BIN)/python examples/face/get.py
+	$(BIN)/relens build examples/face
+	$(BIN)/relens run examples/face/face.relens --camera examples/face/carphone.mp4 $(if $(filter once,$(DEMO)),--frames 200 --port 0)
+
+test: setup browser
+	$(BIN)/python -m pytest -m "not system"
+
+# Slow, or about the machine itself: a light install in an environment of its own.
+test-system: setup
+	$(BIN)/python -m pytest -m system
+
+check: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+# The live loop against the bare engine, interleaved.
+bench: setup
+	$(BIN)/python bench/live_loop.py
+
+# The live page's test drives a real Chromium; without one it is skipped, in CI it fails.
+browser:
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+		apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || \
+		echo "no Chromium here: the live page's browser test is skipped (install the package chromium)"
+
+# Both lock files, from pyproject.toml.
+lock: setup
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --no-header --no-emit-index-url --python-version 3.10 \
+		--constraint requirements/pins.in pyproject.toml --output-file requirements/camera.txt
+	$(BIN)/uv pip compile --quiet --universal --no-header --no-emit-index-url --python-version 3.11 \
+		--constraint requirements/pins.in --all-extras --group dev pyproject.toml \
+		--output-file requirements/workstation.txt
+
+clean:
+	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -79,13 +79,13 @@ def no_threads_left() -> Iterator[None]:
 
 
 def make_bundle(
-    model: Path, input: InputSpec, output: OutputSpec, golden: tuple[GoldenFrame, ...], **manifest: Any
+    model: Path, spec: InputSpec, output: OutputSpec, golden: tuple[GoldenFrame, ...], **manifest: Any
 ) -> Bundle:
     values = {
         "name": model.stem,
         "task": "detection" if output.decoder == "yolo" else "classification",
         "scheme": "float32",
-        "input": input,
+        "input": spec,
         "output": output.model_dump(),
         "needs": Needs(engine="litert", threads=1, relens="0.1.0"),
         "goals": Goals(),

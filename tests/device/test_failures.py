@@ -25,7 +25,7 @@ def test_a_success_in_between_forgives_and_thirty_in_a_row_do_not() -> None:
     for number in range(29):
         failures.attempt("decode", number, fail)
         failures.attempt("publish", number, lambda: None)
-    with pytest.raises(DeviceTrouble, match="RL-DEVICE-002: decode failed on 30 frames in a row.*frame 99.*NaN"):
+    with pytest.raises(DeviceTrouble, match=r"RL-DEVICE-002: decode failed on 30 frames in a row.*frame 99.*NaN"):
         failures.attempt("decode", 99, fail)
 
 

@@ -112,7 +112,7 @@ def test_thirty_failures_in_a_row_end_it_with_the_cause(clip: Path, make_model: 
         raise ValueError("no such lens")
 
     model.prepare = broken
-    with pytest.raises(DeviceTrouble, match="RL-DEVICE-002: prepare failed on 30 frames in a row.*no such lens"):
+    with pytest.raises(DeviceTrouble, match=r"RL-DEVICE-002: prepare failed on 30 frames in a row.*no such lens"):
         LiveLoop(fast(clip), model).run(lambda live: None)
 
 

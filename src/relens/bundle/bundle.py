@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 from relens.bundle.manifest import Manifest
 from relens.vision import Frame, Outputs
 
+KEPT = 8192
+"""How many values of an output a golden frame keeps at most."""
+
 
 @dataclass(frozen=True)
 class GoldenFrame:
@@ -22,7 +25,7 @@ class GoldenFrame:
     expected: dict[str, NDArray[np.float32]]
 
 
-def positions(size: int, most: int = 8192) -> NDArray[np.int64]:
+def positions(size: int, most: int = KEPT) -> NDArray[np.int64]:
     """Which elements of a flattened output of `size` a golden frame keeps: all, or `most` evenly spread."""
     return np.linspace(0, size - 1, min(size, most)).round().astype(np.int64)
 

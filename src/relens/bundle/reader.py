@@ -1,95 +1,61 @@
 """Open a bundle: check everything first, then hand it out."""
 
 import hashlib
-import io
-import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-from pydantic import ValidationError
-
-from relens.bundle.archive import read_archive
-from relens.bundle.bundle import Bundle, GoldenFrame
-from relens.bundle.manifest import FORMAT, VERSION, Manifest
-from relens.errors import BadBundle
+from relens.bundle.archive import read_bytes, unpacked
+from relens.bundle.bundle import Bundle
+from relens.bundle.golden import golden_names, read_golden
+from relens.bundle.labels import read_labels
+from relens.bundle.manifest import Manifest
+from relens.bundle.refusal import damaged, differs
 from relens.graph import Graph
-
-AGAIN = "get the bundle again from where it was built"
 
 
 def open_bundle(path: Path, folder: Path) -> Bundle:
-    """Check a bundle and unpack its model into `folder`, as `<first 16 digits of its hash>.tflite`.
+    """Check a bundle, then write its model into `folder`, as `<first 16 digits of its hash>.tflite`.
 
     Raises:
         BadBundle: RL-BUNDLE-001 when it is damaged or not a bundle, -002 when a file is not what the manifest
             says, -003 when its format is newer than this relens.
         BadModel: RL-GRAPH-001, -002 when its model is not a TFLite graph.
+        OSError: the model cannot be written.
     """
     path = Path(path)
-    files = read_archive(path)
-    manifest = _manifest(path, files)
-    _check_files(path, manifest, files)
+    content = read_bytes(path)
+    files = unpacked(path, content)
+    if "manifest.json" not in files or "model.tflite" not in files:
+        raise damaged(path, "it holds no manifest or no model")
+    manifest = Manifest.from_bytes(files["manifest.json"], path)
+    _check_hashes(path, manifest, files)
     graph = Graph.from_bytes(files["model.tflite"], f"{path}: model.tflite")
     outputs = [tensor.name for tensor in graph.outputs]
-    golden = tuple(
-        _golden(path, name.removesuffix("/frame.png"), files, outputs)
-        for name in sorted(files)
-        if name.endswith("/frame.png")
-    )
-    model = folder / f"{graph.sha256[:16]}.tflite"
+    _check_names(path, files, len(outputs))
+    labels = read_labels(path, files["labels.txt"])
+    golden = read_golden(path, files, outputs)
+    model = Path(folder) / f"{graph.sha256[:16]}.tflite"
     graph.write(model)
-    labels = tuple(files.get("labels.txt", b"").decode("utf-8").splitlines())
-    return Bundle(path, hashlib.sha256(path.read_bytes()).hexdigest(), manifest, model, labels, golden)
+    return Bundle(path, hashlib.sha256(content).hexdigest(), manifest, model, labels, golden)
 
 
-def _manifest(path: Path, files: dict[str, bytes]) -> Manifest:
-    if "manifest.json" not in files or "model.tflite" not in files:
-        raise BadBundle("RL-BUNDLE-001", f"{path} holds no manifest or no model", hint=AGAIN)
-    try:
-        values: Any = json.loads(files["manifest.json"])
-        if not isinstance(values, dict) or values.get("format") != FORMAT:
-            raise BadBundle("RL-BUNDLE-001", f"{path}: manifest.json is not a bundle's", hint=AGAIN)
-        if values.get("version") != VERSION:
-            raise BadBundle(
-                "RL-BUNDLE-003",
-                f"{path} has format version {values.get('version')!r}, and this relens reads {VERSION}",
-                hint="pip install --upgrade relens",
-            )
-        return Manifest.model_validate(values)
-    except (ValidationError, ValueError, RecursionError) as trouble:
-        first = str(trouble).splitlines()[0]
-        raise BadBundle("RL-BUNDLE-001", f"{path}: manifest.json: {first}", hint=AGAIN) from None
+def _check_hashes(path: Path, manifest: Manifest, files: Mapping[str, bytes]) -> None:
+    """Every file but the manifest is listed once, in order of its name, with its size and hash."""
+    listed = [entry.path for entry in manifest.files]
+    present = sorted(files.keys() - {"manifest.json"})
+    if listed != present:
+        strays = sorted({*listed} ^ {*present})
+        what = f"differ in {strays[:3]!a}" if strays else "do not list the files in the same order"
+        raise differs(path, f"manifest and content {what}")
+    for entry in manifest.files:
+        content = files[entry.path]
+        if len(content) != entry.size_bytes or hashlib.sha256(content).hexdigest() != entry.sha256:
+            raise differs(path, f"`{entry.path}` does not have the size and hash in the manifest")
 
 
-def _check_files(path: Path, manifest: Manifest, files: dict[str, bytes]) -> None:
-    listed = {entry.path: entry for entry in manifest.files}
-    strays = set(files) ^ {*listed, "manifest.json"}
-    if strays or len(listed) != len(manifest.files):
-        raise BadBundle("RL-BUNDLE-002", f"{path}: manifest and content differ in {sorted(strays)}", hint=AGAIN)
-    for name, entry in listed.items():
-        if hashlib.sha256(files[name]).hexdigest() != entry.sha256 or len(files[name]) != entry.size_bytes:
-            raise BadBundle("RL-BUNDLE-002", f"{path}: `{name}` does not have the hash in the manifest", hint=AGAIN)
-
-
-def _golden(path: Path, folder: str, files: dict[str, bytes], outputs: list[str]) -> GoldenFrame:
-    picture = cv2.imdecode(np.frombuffer(files[f"{folder}/frame.png"], np.uint8), cv2.IMREAD_COLOR)
-    if picture is None:
-        raise BadBundle("RL-BUNDLE-001", f"{path}: {folder}/frame.png is not a picture", hint=AGAIN)
-    expected = {}
-    for place, name in enumerate(outputs):
-        file = f"{folder}/output-{place}.npy"
-        if file not in files:
-            raise BadBundle("RL-BUNDLE-002", f"{path}: {file} is missing", hint=AGAIN)
-        expected[name] = _values(path, file, files[file])
-    return GoldenFrame(folder.removeprefix("golden/"), np.asarray(picture, np.uint8), expected)
-
-
-def _values(path: Path, name: str, content: bytes) -> NDArray[np.float32]:
-    try:
-        values = np.load(io.BytesIO(content), allow_pickle=False)
-    except (ValueError, EOFError, OSError) as trouble:
-        raise BadBundle("RL-BUNDLE-001", f"{path}: {name}: {trouble}", hint=AGAIN) from None
-    return np.asarray(values, np.float32)
+def _check_names(path: Path, files: Mapping[str, bytes], outputs: int) -> None:
+    """Golden frames are numbered without gaps, each with its picture and one file for each output of the model."""
+    frames = sum(name.endswith("/frame.png") for name in files)
+    wanted = {"manifest.json", "model.tflite", "labels.txt", *golden_names(frames, outputs)}
+    if strays := sorted(files.keys() ^ wanted):
+        raise differs(path, f"its model has {outputs} outputs, and {strays[:3]!a} are missing or do not belong")

@@ -26,7 +26,7 @@ def to_flatbuffer(model: Servable, folder: Path) -> bytes:
         folder: where a SavedModel may be written in passing.
 
     Raises:
-        BadModel: RL-SOURCE-011, TFLite lacks operations the model needs.
+        BadModel: RL-SOURCE-011, TFLite cannot express a part of the model.
     """
     specs = [tf.TensorSpec(port.shape, port.dtype, name=f"input_{index:03}") for index, port in enumerate(model.inputs)]
     frozen = _frozen(_traced(model, specs))

@@ -22,7 +22,7 @@ LINE_CHARS = 400
 def explain(ended: Ended, engine: str, request: Request, folder: Path, limits: Limits) -> RelensError:
     """The error for a child that broke a limit, died of a signal, or gave up."""
     what = f"{request.path} ({request.kind})"
-    told = read_failure(folder)
+    told = read_failure(folder, request.path)
     if told is not None:
         return told
     if ended.broke == "time":

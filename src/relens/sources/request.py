@@ -100,11 +100,12 @@ def write_failure(folder: Path, failure: RelensError) -> None:
     (folder / FAILURE).write_text(json.dumps(values))
 
 
-def read_failure(folder: Path) -> RelensError | None:
-    """The error the child left, if it left one."""
+def read_failure(folder: Path, path: str) -> RelensError | None:
+    """The error the child left, if it left one, naming the source at `path`."""
     file = folder / FAILURE
     if not file.exists():
         return None
     values = json.loads(file.read_text())
     kind = BadConfig if values["code"].startswith("RL-CONFIG") else BadModel
-    return kind(values["code"], values["message"], hint=values["hint"])
+    message = values["message"]
+    return kind(values["code"], message if path in message else f"{path}: {message}", hint=values["hint"])

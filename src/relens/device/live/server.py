@@ -1,6 +1,7 @@
 """The live page's server: one thread beside the loop."""
 
 import asyncio
+import logging
 import secrets
 import socket
 from collections.abc import Callable
@@ -68,6 +69,7 @@ class LivePage:
         self._hub.publish(live)
 
     def __enter__(self) -> "LivePage":
+        logging.getLogger("uvicorn.error").addFilter(_is_trouble)
         self._thread.start()
         return self
 
@@ -78,10 +80,16 @@ class LivePage:
         self._server.should_exit = True
         self._thread.join()
         self._socket.close()
+        logging.getLogger("uvicorn.error").removeFilter(_is_trouble)
 
     async def _serve(self) -> None:
         self._hub.start()
         await self._server.serve(sockets=[self._socket])
+
+
+def _is_trouble(record: logging.LogRecord) -> bool:
+    """Not when a viewer is refused: uvicorn then says that the handshake was not completed, as an error of ours."""
+    return "without completing handshake" not in record.getMessage()
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -101,9 +109,12 @@ def _config(app: Guard) -> uvicorn.Config:
         app,
         lifespan="off",
         log_config=None,
-        access_log=False,  # it would log the token
+        log_level="warning",  # below it, addresses with their token are logged
+        access_log=False,
         server_header=False,
         ws_max_size=4096,  # viewers have nothing to say
         ws_per_message_deflate=False,
+        ws_ping_interval=5,
+        ws_ping_timeout=5,  # messages to a viewer who is gone pile up until then
         timeout_graceful_shutdown=2,
     )
