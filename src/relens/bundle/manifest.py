@@ -117,8 +117,8 @@ class Manifest(Strict):
             if type(version) is not int or version != VERSION:
                 raise newer(bundle, version, VERSION)
             manifest = cls.model_validate(values)
-            # Written again it must be the same: no key twice, no "1" for 1, no NaN, no other way to say it.
-            same = _canonical(manifest.model_dump(mode="json", exclude_unset=True)) == content
+            # Written again it must be the same: no key twice or left out, no "1" for 1, no other way to say it.
+            same = manifest.to_bytes() == content
             flaw = manifest.flaw() if same else "not in the one form that a bundle takes"
         except ValidationError as trouble:
             first = trouble.errors(include_url=False)[0]

@@ -5,7 +5,18 @@ from typing import Annotated, Any
 
 import typer
 
-from relens.cli.options import AsJson, Colour, Interpolation, Labels, Resize, Scaling
+from relens.cli.options import (
+    AsJson,
+    Colour,
+    Inputs,
+    Interpolation,
+    Labels,
+    Outputs,
+    Resize,
+    Scaling,
+    Shapes,
+    Signature,
+)
 
 
 def convert(
@@ -17,6 +28,10 @@ def convert(
     ] = None,
     io: Annotated[str | None, typer.Option(help="Type of inputs and outputs: float32 | int8")] = None,
     labels: Labels = None,
+    inputs: Inputs = None,
+    outputs: Outputs = None,
+    signature: Signature = None,
+    input_shape: Shapes = None,
     resize: Resize = "stretch",
     colour: Colour = "rgb",
     scaling: Scaling = None,
@@ -24,7 +39,7 @@ def convert(
     as_json: AsJson = False,
 ) -> None:
     """Convert a model to .tflite in one step, quantized if asked, checked against its source."""
-    from relens.cli.options import input_spec, read_labels
+    from relens.cli.options import input_spec, model_spec, read_labels
     from relens.cli.screen import note, say, say_json, stages
     from relens.pipeline.convert import convert as run
 
@@ -34,11 +49,18 @@ def convert(
         note(f"--calibration is not used by --scheme {scheme}")
     kind: Any = scheme
     kind_io: Any = io
+    source = model_spec(model, inputs, outputs, signature, input_shape)
     with stages() as progress:
         made = run(
-            model, output, scheme=kind, calibration=calibration, io=kind_io, input_spec=contract,
-            labels=read_labels(labels), progress=progress,
-        )  # fmt: skip
+            source,
+            output,
+            scheme=kind,
+            calibration=calibration,
+            io=kind_io,
+            input_spec=contract,
+            labels=read_labels(labels),
+            progress=progress,
+        )
     if made.float_left:
         note(f"{len(made.float_left)} tensors stay float, as {made.float_left[0]}: no integer kernel for them")
     if as_json:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from relens.spec import InputSpec
+    from relens.spec import InputSpec, ModelSpec
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Labels = Annotated[Path | None, typer.Option(help="Class names, one a line.")]
@@ -14,6 +14,27 @@ Resize = Annotated[str, typer.Option(help="stretch | crop | letterbox | letterbo
 Colour = Annotated[str, typer.Option(help="rgb | bgr | grey")]
 Scaling = Annotated[str | None, typer.Option(help="How training scaled pixels: 0..1 | -1..1 | 0..255")]
 Interpolation = Annotated[str, typer.Option(help="linear | antialias | area")]
+Inputs = Annotated[list[str] | None, typer.Option(help="Of a frozen graph: nodes to feed. May be repeated.")]
+Outputs = Annotated[list[str] | None, typer.Option(help="Outputs to keep. May be repeated.")]
+Signature = Annotated[str | None, typer.Option(help="Of a SavedModel: which signature.")]
+Shapes = Annotated[list[str] | None, typer.Option("--input-shape", help="Open sizes: NAME=1,224,224,3.")]
+
+
+def model_spec(
+    source: Path, inputs: list[str] | None, outputs: list[str] | None, signature: str | None, shapes: list[str] | None
+) -> "ModelSpec":
+    """The `[model]` table from command-line options."""
+    from relens.spec import ModelSpec, validate
+
+    pairs = [shape.partition("=") for shape in shapes or ()]
+    values = {
+        "source": source,
+        "inputs": inputs or None,
+        "outputs": outputs or None,
+        "signature": signature,
+        "input_shapes": {name: sizes.split(",") for name, _, sizes in pairs} or None,
+    }
+    return validate(ModelSpec, values, where="the options")
 
 
 def input_spec(resize: str, colour: str, scaling: str | None, interpolation: str) -> "InputSpec":

@@ -9,6 +9,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+NOTE_WIDTH = 40
+
 
 class Stages:
     """Draws the pipeline's stages as one line each."""
@@ -25,7 +27,7 @@ class Stages:
     def advance(self, fraction: float, note: str = "") -> None:
         """Move the present stage's bar."""
         if self._task is not None:
-            self._bars.update(self._task, completed=fraction, note=note)
+            self._bars.update(self._task, completed=fraction, note=note[:NOTE_WIDTH])
 
     def finish(self) -> None:
         """Tick the last stage off."""

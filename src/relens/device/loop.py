@@ -192,7 +192,7 @@ class LiveLoop:
                 prediction = self._attempt("decode", shot, partial(self.model.decode, *item.work))
                 if prediction is not None:
                     age_ms = (monotonic() - shot.captured_s) * 1e3
-                    live = LiveFrame(shot.number, shot.frame, prediction, shot.stage_ms, age_ms)
+                    live = LiveFrame(shot.number, shot.frame, prediction, dict(shot.stage_ms), age_ms)
                     self._attempt("publish", shot, partial(publish, live))
 
     def _attempt(self, stage: str, shot: _Shot, work: Callable[[], T]) -> T | None:

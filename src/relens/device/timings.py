@@ -31,10 +31,9 @@ class Timings:
     def summary(self) -> dict[str, StageTime]:
         """Median and 90th percentile of every stage that has run, in the order of `STAGES`."""
         with self._lock:
-            durations = {stage: sorted(window) for stage, window in self._durations.items() if window}
-        return {
-            stage: StageTime(quantile(ordered, 0.5), quantile(ordered, 0.9)) for stage, ordered in durations.items()
-        }
+            copies = {stage: list(window) for stage, window in self._durations.items() if window}
+        ordered = {stage: sorted(values) for stage, values in copies.items()}
+        return {stage: StageTime(quantile(values, 0.5), quantile(values, 0.9)) for stage, values in ordered.items()}
 
 
 def quantile(ordered: list[float], fraction: float) -> float:

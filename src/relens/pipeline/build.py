@@ -12,6 +12,7 @@ from relens.graph import Graph, Tensor, with_metadata
 from relens.measure.measurement import host_fingerprint
 from relens.measure.validation import load_validation
 from relens.pipeline.cache import Cache
+from relens.pipeline.convert import import_source
 from relens.pipeline.golden import golden_frames, tolerance
 from relens.pipeline.option import Option
 from relens.pipeline.progress import Progress, Silent
@@ -19,8 +20,7 @@ from relens.pipeline.report import Report, write_report
 from relens.pipeline.trial import Bench, allowed_engines, measure, vision_model
 from relens.pipeline.verdict import Verdict, decide
 from relens.quantize import Candidate, Samples, quantize
-from relens.sources import import_model
-from relens.sources.importer import content_sha256
+from relens.sources import content_sha256
 from relens.spec import SCHEMES, ModelSpec, Project, Scheme, device, load
 from relens.vision import Frames, Preprocessor, decoder_class, frames_from
 
@@ -127,12 +127,7 @@ def _import(project: Project, progress: Progress) -> tuple[Graph, dict[str, Any]
     model = project.model
 
     def make() -> tuple[Graph, dict[str, Any]]:
-        found = import_model(
-            model.source,
-            inputs=model.inputs,
-            outputs=model.outputs,
-            progress=lambda note: progress.advance(0.5, note),
-        )
+        found = import_source(model, progress)
         return found.graph, {
             "kind": found.kind,
             "sha256": found.source_sha256,
@@ -140,7 +135,8 @@ def _import(project: Project, progress: Progress) -> tuple[Graph, dict[str, Any]
             "relative_error": found.relative_error,
         }
 
-    key = {"source": content_sha256(model.source), "inputs": model.inputs, "outputs": model.outputs}
+    choices = model.model_dump(mode="json", include={"inputs", "outputs", "signature", "input_shapes"})
+    key = {"source": content_sha256(model.source), **choices}
     return Cache(project.folder / ".relens").graph(key, make)
 
 

@@ -11,7 +11,7 @@ from relens.graph import Graph, float_tensors, with_metadata
 from relens.pipeline.progress import Progress, Silent
 from relens.quantize import InputOutput, Samples, check_request, quantize
 from relens.sources import Imported, import_model
-from relens.spec import InputSpec, Scheme
+from relens.spec import InputSpec, ModelSpec, Scheme
 from relens.vision import Preprocessor, frames_from
 
 
@@ -27,7 +27,7 @@ class Converted:
 
 
 def convert(
-    model: str | Path,
+    model: str | Path | ModelSpec,
     output: str | Path,
     *,
     scheme: Scheme = "float32",
@@ -40,7 +40,8 @@ def convert(
     """Convert a model file of any kind to a `.tflite`, quantized as asked, and load it once to see that it runs.
 
     Args:
-        model: a SavedModel folder, `.keras`, `.h5`, frozen `.pb` or float `.tflite`.
+        model: a SavedModel folder, `.keras`, `.h5`, frozen `.pb` or float `.tflite`; a `ModelSpec` where the source
+            leaves a choice of inputs, outputs, signature or sizes.
         output: the `.tflite` to write; replaced whole or not at all.
         scheme: `float32`, `float16`, `dynamic` or `int8`.
         calibration: for `int8`: a folder of pictures, a clip, or a `.npy` of ready inputs (N, ...) float32.
@@ -56,7 +57,8 @@ def convert(
     progress = progress or Silent()
     check_request(scheme, io, calibration is not None)
     progress.stage("import")
-    imported = import_model(Path(model))
+    source = model if isinstance(model, ModelSpec) else ModelSpec(source=Path(model))
+    imported = import_source(source, progress)
     spec = input_spec or InputSpec()
     samples: Samples = ()
     if scheme == "int8" and calibration is not None:
@@ -69,7 +71,7 @@ def convert(
             labels=labels,
             mean=spec.scaling.mean,
             std=spec.scaling.std,
-            name=Path(model).stem,
+            name=source.source.stem,
             description=f"{scheme}, made by relens",
             colour=spec.colour,
         )
@@ -78,6 +80,18 @@ def convert(
     progress.stage("load")
     left = float_tensors(graph) if scheme == "int8" and io != "float32" else ()
     return Converted(path, graph, imported, load_engine(path).report, tuple(left))
+
+
+def import_source(model: ModelSpec, progress: Progress) -> Imported:
+    """Import what `[model]` names."""
+    return import_model(
+        model.source,
+        inputs=model.inputs,
+        outputs=model.outputs,
+        signature=model.signature,
+        input_shapes=model.input_shapes,
+        progress=lambda note: progress.advance(0.5, note),
+    )
 
 
 def _samples(calibration: Path, graph: Graph, spec: InputSpec) -> Samples:

@@ -4,7 +4,7 @@ TensorFlow runs in a child process only, with limits; importing this package nev
 """
 
 from relens.sources.detect import detect_kind
-from relens.sources.importer import Imported, import_model
+from relens.sources.importer import Imported, content_sha256, import_model
 from relens.sources.process import Limits
 
-__all__ = ["Imported", "Limits", "detect_kind", "import_model"]
+__all__ = ["Imported", "Limits", "content_sha256", "detect_kind", "import_model"]

@@ -16,7 +16,8 @@ class ModelSpec(Strict):
     """`[model]`: what comes in.
 
     `source` is a SavedModel folder, a `.keras`, `.h5`, frozen `.pb` or float `.tflite` file.
-    `inputs` and `outputs` name graph nodes where the source leaves a choice (frozen graphs).
+    Where the source leaves a choice: `inputs` and `outputs` name graph nodes (frozen graphs), `signature` one of a
+    SavedModel's, and `input_shapes` gives open sizes, batch included: `{ image = [1, 224, 224, 3] }`.
     """
 
     source: Path
@@ -25,6 +26,8 @@ class ModelSpec(Strict):
     name: str | None = None
     inputs: tuple[str, ...] | None = None
     outputs: tuple[str, ...] | None = None
+    signature: str | None = None
+    input_shapes: dict[str, tuple[int, ...]] | None = None
 
 
 class Scaling(Strict):

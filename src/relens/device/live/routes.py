@@ -9,7 +9,6 @@ from contextlib import suppress
 from importlib import resources
 
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
@@ -45,7 +44,7 @@ def routes(hub: Hub, html: str) -> Starlette:
     return Starlette(
         routes=[
             Route("/", views.index),
-            Route("/stream.mjpg", Stream(hub)),
+            Route("/stream.mjpg", Stream(hub), methods=["GET"]),
             Route("/snapshot.jpg", views.snapshot),
             Route("/api/status", views.status),
             Route("/healthz", views.health),
@@ -66,7 +65,7 @@ class Views:
 
     async def snapshot(self, request: Request) -> Response:
         """`/snapshot.jpg`: the newest frame."""
-        jpeg = await run_in_threadpool(self.hub.snapshot)
+        jpeg = await asyncio.to_thread(self.hub.snapshot)
         return Response(jpeg, media_type="image/jpeg") if jpeg else PlainTextResponse("no frame yet\n", 503)
 
     async def status(self, request: Request) -> Response:
@@ -87,13 +86,18 @@ class Views:
             return await socket.send_denial_response(PlainTextResponse(FULL, 503))
         try:
             await socket.accept()
-            sending = asyncio.create_task(self._send(socket))
+            await self._serve(socket)
+        finally:
+            self.hub.sockets.leave()
+
+    async def _serve(self, socket: WebSocket) -> None:
+        sending = asyncio.create_task(self._send(socket))
+        try:
             # A viewer says nothing; what comes is its goodbye.
             while (await socket.receive())["type"] != "websocket.disconnect":
                 pass
-            sending.cancel()
         finally:
-            self.hub.sockets.leave()
+            sending.cancel()
 
     async def _send(self, socket: WebSocket) -> None:
         with suppress(WebSocketDisconnect):

@@ -47,12 +47,12 @@ class LivePage:
         self._socket = _listen(host, port)
         self.port: int = self._socket.getsockname()[1]
         self.host = socket.gethostname() if host in EVERYWHERE else host
-        html = page()
+        html, name = page(), socket.gethostname().lower()
         guard = Guard(
             routes(self._hub, html),
             self.token,
             cookie=f"relens-{self.port}",
-            names=frozenset({host, socket.gethostname(), f"{socket.gethostname()}.local"}),
+            names=frozenset({host, name, f"{name}.local"}) - EVERYWHERE,
             policy=content_policy(html),
         )
         self._server = uvicorn.Server(_config(guard))
