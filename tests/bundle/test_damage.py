@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -122,8 +123,6 @@ def mended(files: dict[str, bytes]) -> bytes:
 
 @pytest.mark.parametrize("what", ["missing", "a folder", "a pipe", "a device", "not a name"])
 def test_what_is_no_file_is_refused(what: str, tmp_path: Path) -> None:
-    import os
-
     path = {"a device": Path("/dev/zero"), "not a name": Path("a\0b")}.get(what, tmp_path / "a.relens")
     if what == "a folder":
         path.mkdir()

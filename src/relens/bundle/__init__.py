@@ -1,4 +1,4 @@
-"""One signed-ready, reproducible file: model, labels, contract, goals, golden frames. See docs/bundle.md."""
+"""One reproducible file, ready to be signed: model, labels, contract, goals, golden frames. See docs/bundle.md."""
 
 from relens.bundle.bundle import Bundle, GoldenFrame, positions, sampled
 from relens.bundle.manifest import Accuracy, FileEntry, Lineage, Manifest, Needs, Tolerance
