@@ -1,6 +1,7 @@
 """What the terminal shows: progress and notes on stderr, results on stdout."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,7 +41,11 @@ class Stages:
 def stages() -> Iterator[Stages]:
     """Progress on stderr while the block runs."""
     columns = (SpinnerColumn(), TextColumn("{task.description:<20}"), BarColumn(30), TimeElapsedColumn())
-    with Progress(*columns, TextColumn("[dim]{task.fields[note]}"), console=Console(stderr=True)) as bars:
+    # A descriptor of our own: libraries that are loaded meanwhile have the usual one turned away from them.
+    with (
+        os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8") as terminal,
+        Progress(*columns, TextColumn("[dim]{task.fields[note]}"), console=Console(file=terminal)) as bars,
+    ):
         drawn = Stages(bars)
         yield drawn
         drawn.finish()

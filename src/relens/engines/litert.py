@@ -1,9 +1,5 @@
 """LiteRT (TensorFlow Lite) with its XNNPACK delegate."""
 
-import contextlib
-import os
-import sys
-from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,6 +9,7 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from relens.engines import Arrays, EngineReport, check_inputs
+from relens.engines.silence import silent_library
 from relens.errors import EngineTrouble
 from relens.graph import Graph
 
@@ -24,7 +21,7 @@ class LiteRT:
         graph = Graph.read(path)
         self.inputs, self.outputs = graph.inputs, graph.outputs
         try:
-            with _quiet_library():
+            with silent_library():
                 self._interpreter = Interpreter(str(path), num_threads=threads)
                 self._interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as trouble:
@@ -60,23 +57,6 @@ class LiteRT:
 def load(path: Path, threads: int) -> LiteRT:
     """Load a `.tflite` file; see `relens.engines.load_engine`."""
     return LiteRT(path, threads)
-
-
-@contextlib.contextmanager
-def _quiet_library() -> Iterator[None]:
-    """Keep the library's own lines off stderr while it loads; what matters is in its exceptions.
-
-    It writes "INFO: Created ..." from C++ past every log level, so the file descriptor itself has to turn away.
-    """
-    sys.stderr.flush()
-    kept = os.dup(2)
-    try:
-        with Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 def _fallback(nodes: list[dict[str, Any]], outputs: list[int]) -> tuple[str, ...]:

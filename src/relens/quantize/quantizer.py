@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from relens.engines.silence import silent_library
 from relens.errors import BadModel
 from relens.graph import Graph, normalised, with_signature
 from relens.quantize.candidate import Candidate
@@ -133,6 +134,7 @@ def _quiet() -> Iterator[None]:
             contextlib.redirect_stdout(text.StringIO()),
             contextlib.redirect_stderr(text.StringIO()),
             warnings.catch_warnings(),
+            silent_library(),
         ):
             # It keeps every tensor to measure its range, and LiteRT warns that this takes memory.
             warnings.simplefilter("ignore", UserWarning)
