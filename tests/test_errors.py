@@ -12,7 +12,7 @@ import typer
 
 from relens import errors
 from relens.cli import app
-from relens.errors import CODES, GoalMissed, RelensError
+from relens.errors import CODES, BadData, GoalMissed, RelensError
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src/relens"
@@ -169,3 +169,11 @@ def test_every_command_and_option_on_the_page_exists() -> None:
             assert {word for word in words if word.startswith("-")} <= mine, text
         elif words[0].startswith("--") and words[0] not in ("--json", "--upgrade"):
             assert words[0] in known, text
+
+
+def test_an_error_survives_the_way_between_processes() -> None:
+    import pickle
+
+    error = pickle.loads(pickle.dumps(BadData("RL-DATA-001", "no pictures", hint="add some", details={"n": 0})))
+    assert (type(error), error.code, error.hint, error.details) == (BadData, "RL-DATA-001", "add some", {"n": 0})
+    assert str(error) == "RL-DATA-001: no pictures\nhint: add some"

@@ -6,7 +6,6 @@ import pytest
 import relens
 
 
-
 def test_the_public_surface_is_exactly_this() -> None:
     assert relens.__all__ == [
         "accept", "build", "convert", "import_model", "init", "load", "open_bundle", "package", "run",

@@ -17,7 +17,11 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = [line.strip().split("  #")[0].strip() for line in README.splitlines() if line.startswith("    relens ")]
 # What a reader puts in place of the capital letters and of a camera that is not here.
-PLACES = {"MODEL": "my_model.keras", "PICTURES": "pictures", "--camera 0": "--camera pictures --fast --frames 20 --port 0"}
+PLACES = {
+    "MODEL": "my_model.keras",
+    "PICTURES": "pictures",
+    "--camera 0": "--camera pictures --fast --frames 20 --port 0",
+}
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +71,9 @@ def test_links_lead_somewhere() -> None:
 
 
 def test_no_registry_host_or_path_of_a_machine_is_named() -> None:
-    listed = subprocess.run(["git", "ls-files"], capture_output=True, text=True, cwd=ROOT, check=True).stdout.split("\n")
+    listed = subprocess.run(["git", "ls-files"], capture_output=True, text=True, cwd=ROOT, check=True).stdout.split(
+        "\n"
+    )
     hosts = re.compile(r"(pypi|npmjs|debian)\.(org|com)|files\.pythonhosted", re.I)
     for name in filter(None, listed):
         path = ROOT / name

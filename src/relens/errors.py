@@ -32,6 +32,7 @@ CODES: dict[str, str] = {
     "RL-DEVICE-001": "the live page cannot listen at this address",
     "RL-DEVICE-002": "too many frames in a row failed",
     "RL-DEVICE-003": "this machine refused the bundle: an acceptance check failed",
+    "RL-DEVICE-004": "a file cannot be read or written",
     "RL-ENGINE-001": "engine not installed or not known",
     "RL-ENGINE-002": "the engine cannot load this graph",
     "RL-ENGINE-003": "an input tensor has the wrong shape or type",
@@ -90,8 +91,19 @@ class RelensError(Exception):
         self.hint = hint
         self.details = details or {}
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Keyword arguments are lost on the way between processes otherwise.
+        return _revive, (type(self), self.args, dict(vars(self)))
+
     def __str__(self) -> str:
         return f"{self.code}: {self.message}\nhint: {self.hint}"
+
+
+def _revive(kind: type[RelensError], arguments: tuple[Any, ...], values: dict[str, Any]) -> RelensError:
+    error = kind.__new__(kind, *arguments)
+    error.args = arguments
+    vars(error).update(values)
+    return error
 
 
 class BadConfig(RelensError):

@@ -6,7 +6,7 @@ import sys
 import typer
 
 from relens.cli import build, convert, doctor, initial, inspect, package, run, verify
-from relens.errors import BadConfig, GoalMissed, RelensError
+from relens.errors import BadConfig, DeviceTrouble, GoalMissed, RelensError
 
 app = typer.Typer(
     name="relens",
@@ -32,10 +32,19 @@ def main() -> None:
     except RelensError as trouble:
         report(trouble, as_json="--json" in sys.argv)
         sys.exit(3 if isinstance(trouble, GoalMissed) else 2 if isinstance(trouble, BadConfig) else 1)
-    except KeyboardInterrupt:
-        sys.exit(130)
     except BrokenPipeError:
         sys.exit(141)
+    except OSError as trouble:
+        place = f"{trouble.filename}: " if trouble.filename else ""
+        report(
+            DeviceTrouble(
+                "RL-DEVICE-004", f"{place}{trouble.strerror or trouble}", hint="check the disk, the path and its rights"
+            ),
+            as_json="--json" in sys.argv,
+        )
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 def report(trouble: RelensError, *, as_json: bool) -> None:

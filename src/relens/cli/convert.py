@@ -39,9 +39,10 @@ def convert(
     as_json: AsJson = False,
 ) -> None:
     """Convert a model to .tflite in one step, quantized if asked, checked against its source."""
-    from relens.cli.options import input_spec, model_spec, read_labels
+    from relens.cli.options import input_spec, model_spec
     from relens.cli.screen import note, say, say_json, stages
     from relens.pipeline.convert import convert as run
+    from relens.pipeline.labels import read_labels
 
     calibrates = scheme == "int8" and calibration is not None and calibration.suffix != ".npy"
     contract = input_spec(resize, colour, scaling, interpolation) if scaling or calibrates else None

@@ -46,16 +46,3 @@ def input_spec(resize: str, colour: str, scaling: str | None, interpolation: str
         note("pixels are scaled to 0..1; if training did it another way, say so with --scaling")
     values = {"resize": resize, "colour": colour, "scaling": scaling or "0..1", "interpolation": interpolation}
     return validate(InputSpec, values, where="the options")
-
-
-def read_labels(path: Path | None) -> tuple[str, ...]:
-    """The lines of a label file."""
-    from relens.errors import BadData
-
-    if path is None:
-        return ()
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as trouble:
-        raise BadData("RL-DATA-003", f"{path}: {trouble}", hint="a label file has one class name a line") from None
-    return tuple(line.strip() for line in lines if line.strip())

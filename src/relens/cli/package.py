@@ -22,8 +22,9 @@ def package(
     as_json: AsJson = False,
 ) -> None:
     """Package a .tflite as a bundle in one step."""
-    from relens.cli.options import input_spec, read_labels
+    from relens.cli.options import input_spec
     from relens.cli.screen import note, say, say_json
+    from relens.pipeline.labels import read_labels
     from relens.pipeline.package import package as run
     from relens.spec import OutputSpec
 

@@ -14,6 +14,7 @@ from relens.measure.validation import load_validation
 from relens.pipeline.cache import Cache
 from relens.pipeline.convert import import_source
 from relens.pipeline.golden import golden_frames, tolerance
+from relens.pipeline.labels import read_labels
 from relens.pipeline.option import Option
 from relens.pipeline.progress import Progress, Silent
 from relens.pipeline.report import Report, write_report
@@ -21,7 +22,7 @@ from relens.pipeline.trial import Bench, allowed_engines, measure, vision_model
 from relens.pipeline.verdict import Verdict, decide
 from relens.quantize import Candidate, Samples, quantize
 from relens.sources import content_sha256
-from relens.spec import SCHEMES, ModelSpec, Project, Scheme, device, load
+from relens.spec import SCHEMES, Project, Scheme, device, load
 from relens.vision import Frames, Preprocessor, decoder_class, frames_from
 
 
@@ -60,7 +61,7 @@ def build(
         project = load(project)
     target = device(project.device.profile)
     engines = allowed_engines(target, project.device.engines)
-    labels = read_labels(project.model)
+    labels = read_labels(project.model.labels)
     _check_task(project)
     graph, facts = _import(project, progress)
     validation = load_validation(project.data, labels)
@@ -97,14 +98,6 @@ def build(
         progress.stage("bundle")
         manifest = _package(project, verdict.chosen.option, bench, facts, labels, output)
     return Built(output, manifest, verdict, report)
-
-
-def read_labels(model: ModelSpec) -> tuple[str, ...]:
-    """The lines of `[model] labels`; none without."""
-    if model.labels is None:
-        return ()
-    lines = model.labels.read_text(encoding="utf-8").splitlines()
-    return tuple(line.strip() for line in lines if line.strip())
 
 
 def calibration_samples(frames: Frames, preprocessor: Preprocessor, tensor: Tensor) -> Samples:

@@ -1,7 +1,7 @@
 """What a user writes in `relens.toml`, as frozen values."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
@@ -63,7 +63,7 @@ class InputSpec(Strict):
     pad: grey level 0..255 of letterbox borders.
     """
 
-    size: tuple[int, int] | None = None
+    size: tuple[Annotated[int, Field(gt=0, le=65536)], Annotated[int, Field(gt=0, le=65536)]] | None = None
     resize: Literal["stretch", "crop", "letterbox", "letterbox-top-left"] = "stretch"
     interpolation: Literal["linear", "antialias", "area"] = "linear"
     pad: int = Field(default=114, ge=0, le=255)
