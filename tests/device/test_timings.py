@@ -3,8 +3,8 @@ import time
 import numpy as np
 import pytest
 
-from relens.device.memory import memory
 from relens.device.timings import STAGES, Rate, Timings
+from relens.measure.process import process_memory
 
 
 def test_median_and_p90_are_those_of_the_newest_durations() -> None:
@@ -40,8 +40,8 @@ def test_a_rate_counts_per_second_and_falls_to_zero_when_nothing_comes() -> None
 
 
 def test_memory_is_read_in_units_of_a_million_bytes() -> None:
-    before = memory()
+    before = process_memory()
     held = np.ones(50_000_000, np.uint8)
-    after = memory()
+    after = process_memory()
     assert 45 < after.resident_mb - before.resident_mb < 60, (before, after, held.nbytes)
     assert after.peak_mb >= after.resident_mb

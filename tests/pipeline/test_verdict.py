@@ -22,7 +22,7 @@ def option(scheme: Any, ms: float, *, kb: int = 1000, drop: float = 0.0, mb: flo
         score=Score("top-1", Interval(0.9 - drop, 0.8, 1.0), 100, {}, np.ones(100)),
         drop=Interval(drop, drop - 0.01, drop + 0.01),
         latency=Latency(ms, ms * 1.1, ms * 1.3, 100, 5),
-        memory=Memory(int(mb * 1e6), int(mb * 1e6)),
+        memory=Memory(mb, mb),
         **also,
     )
 

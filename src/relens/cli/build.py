@@ -74,6 +74,6 @@ def _cells(judged: "Judged") -> list[str]:
         f"{option.drop.value:+.3f}" if option.drop else "-",
         f"{option.latency.median_ms:.2f}" if option.latency else "-",
         f"{option.latency.p99_ms:.2f}" if option.latency else "-",
-        f"{option.memory.peak_bytes / 1e6:.0f}" if option.memory else "-",
+        f"{option.memory.peak_mb:.0f}" if option.memory else "-",
         f"{option.size_mb:.2f}",
     ]

@@ -2,15 +2,17 @@
 
 from dataclasses import dataclass
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from relens.bundle.bundle import Bundle, GoldenFrame, sampled
-from relens.device.checks import Check, Latency, agrees, goal_check, output_check, relative_rms
-from relens.device.memory import memory
+from relens.device.checks import Check, agrees, goal_check, output_check, relative_rms
 from relens.device.model import load_model
 from relens.errors import DeviceTrouble
+from relens.measure.latency import Latency, summarize
+from relens.measure.process import process_memory
 from relens.vision import Outputs, Prepared, VisionModel
 
 WARM_UP, MOST_RUNS, LEAST_RUNS, MOST_SECONDS = 3, 50, 10, 5.0
@@ -45,6 +47,16 @@ class Acceptance:
                     hint="build it for this machine's profile and engine, or loosen the goal in relens.toml",
                 )
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "accepted": self.accepted,
+            "engine": self.engine,
+            "checks": [vars(check) for check in self.checks],
+            "latency": self.latency.to_json(),
+            "peak_memory_mb": round(self.peak_memory_mb, 1),
+        }
+
     def __repr__(self) -> str:
         verdict = "accepted" if self.accepted else "REFUSED"
         return "\n".join([f"{self.bundle} {verdict} on {self.engine}", *(f"  {check}" for check in self.checks)])
@@ -72,7 +84,7 @@ def examine(bundle: Bundle, model: VisionModel) -> Acceptance:
     outputs = [model.infer(item) for item in prepared]
     # Without golden frames nothing is proven, but how fast it is can be told all the same.
     latency = measure_latency(model, prepared[0] if prepared else _grey(model))
-    peak_mb = memory().peak_mb
+    peak_mb = process_memory().peak_mb
     goals = bundle.manifest.goals
     checks = (
         _golden_check(bundle),
@@ -95,8 +107,7 @@ def measure_latency(model: VisionModel, prepared: Prepared) -> Latency:
         began = perf_counter()
         model.infer(prepared)
         times_ms.append((perf_counter() - began) * 1e3)
-    median, p90, p99 = np.percentile(times_ms, [50, 90, 99])
-    return Latency(float(median), float(p90), float(p99), len(times_ms))
+    return summarize(times_ms, WARM_UP)
 
 
 def _grey(model: VisionModel) -> Prepared:

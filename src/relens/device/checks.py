@@ -27,19 +27,6 @@ class Check:
         return f"{'ok     ' if self.passed else 'REFUSED'} {self.name}: expected {self.expected}, found {self.found}"
 
 
-@dataclass(frozen=True)
-class Latency:
-    """Milliseconds of one inference over `runs` timed ones."""
-
-    median_ms: float
-    p90_ms: float
-    p99_ms: float
-    runs: int
-
-    def __str__(self) -> str:
-        return f"{self.median_ms:.2f} ms (p90 {self.p90_ms:.2f}, p99 {self.p99_ms:.2f}, n = {self.runs})"
-
-
 def relative_rms(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
     """Root mean square of the difference over that of the expected values; infinite where it has no meaning."""
     if found.shape != expected.shape or not np.isfinite(found).all():

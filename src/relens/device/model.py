@@ -1,9 +1,8 @@
 """A bundle's model, loaded for this machine."""
 
-import os
-
 from relens.bundle.bundle import Bundle
 from relens.engines import load_engine
+from relens.spec import this_machine
 from relens.vision import VisionModel
 
 
@@ -13,13 +12,13 @@ def load_model(bundle: Bundle, engine: str | None = None, threads: int | None = 
     Args:
         bundle: the bundle.
         engine: an engine's name; None takes the manifest's.
-        threads: None takes the manifest's, and where it has none one a core.
+        threads: None takes the manifest's, and where it has none all cores but one.
 
     Raises:
         EngineTrouble: RL-ENGINE-001 or -002.
         BadConfig: RL-CONFIG-003 when decoder and outputs do not fit.
     """
     needs = bundle.manifest.needs
-    threads = threads or needs.threads or len(os.sched_getaffinity(0))
+    threads = threads or needs.threads or this_machine().engine_threads
     loaded = load_engine(bundle.model, engine or needs.engine, threads)
     return VisionModel(loaded, bundle.manifest.input, bundle.manifest.output_spec)

@@ -13,9 +13,9 @@ from relens.device.acceptance import examine
 from relens.device.camera import open_camera
 from relens.device.live import About, LivePage
 from relens.device.loop import LiveFrame, LiveLoop, Publisher
-from relens.device.memory import memory
 from relens.device.model import load_model
 from relens.device.timings import StageTime
+from relens.measure.process import process_memory
 
 
 @dataclass(frozen=True, repr=False)
@@ -115,7 +115,7 @@ def run(
         dropped=status.dropped,
         errors=status.errors,
         stages=status.stages,
-        peak_memory_mb=memory().peak_mb,
+        peak_memory_mb=process_memory().peak_mb,
     )
 
 

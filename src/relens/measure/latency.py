@@ -19,6 +19,9 @@ class Latency:
     n: int
     warm_up: int
 
+    def __str__(self) -> str:
+        return f"{self.median_ms:.2f} ms (p90 {self.p90_ms:.2f}, p99 {self.p99_ms:.2f}, n = {self.n})"
+
     def to_json(self) -> dict[str, Any]:
         """Plain values, rounded to a microsecond."""
         return {key: round(value, 3) for key, value in vars(self).items()}

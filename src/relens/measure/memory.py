@@ -8,18 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from relens.errors import EngineTrouble
+from relens.measure.process import process_memory
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes: `peak` of the whole process, and `model`, what loading and running added to interpreter and engine."""
+    """MB of 1e6 bytes: the peak of the whole process, and what loading and running the model added to it."""
 
-    peak_bytes: int
-    model_bytes: int
+    peak_mb: float
+    model_mb: float
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, in MB of 1e6 bytes."""
-        return {"peak_mb": round(self.peak_bytes / 1e6, 1), "model_mb": round(self.model_bytes / 1e6, 1)}
+        """Plain values, rounded."""
+        return {"peak_mb": round(self.peak_mb, 1), "model_mb": round(self.model_mb, 1)}
 
 
 def peak_memory(model: Path, engine: str, threads: int, timeout_s: float = 300) -> Memory:
@@ -40,13 +41,6 @@ def peak_memory(model: Path, engine: str, threads: int, timeout_s: float = 300) 
     return Memory(**json.loads(done.stdout.strip().splitlines()[-1]))
 
 
-def _status(key: str) -> int:
-    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-        if line.startswith(f"{key}:"):
-            return int(line.split()[1]) * 1024
-    return 0
-
-
 def _main(model: str, engine: str, threads: str) -> None:
     import numpy as np
 
@@ -54,13 +48,13 @@ def _main(model: str, engine: str, threads: str) -> None:
 
     if engine in available():
         __import__({"litert": "ai_edge_litert.interpreter", "openvino": "openvino"}.get(engine, "relens"))
-    before = _status("VmRSS")
+    before = process_memory().resident_mb
     loaded = load_engine(Path(model), engine, int(threads))
     feed = {tensor.name: np.zeros(tensor.shape, tensor.dtype) for tensor in loaded.inputs}
     for _ in range(3):
         loaded.run(feed)
-    peak = _status("VmHWM")
-    sys.stdout.write(json.dumps({"peak_bytes": peak, "model_bytes": max(0, peak - before)}) + "\n")
+    peak = process_memory().peak_mb
+    sys.stdout.write(json.dumps({"peak_mb": peak, "model_mb": max(0.0, peak - before)}) + "\n")
 
 
 if __name__ == "__main__":

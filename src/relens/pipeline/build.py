@@ -78,7 +78,7 @@ def build(
             validation,
             target,
             engines,
-            project.device.threads or max(1, target.cores - 1),
+            project.device.threads or target.engine_threads,
             Path(folder),
             latency_seconds,
         )

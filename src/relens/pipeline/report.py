@@ -85,7 +85,7 @@ def _row(judged: Judged, slowest: float, chosen: bool) -> str:
     if option.latency:
         latency = f"{option.latency.median_ms:.2f} / {option.latency.p90_ms:.2f} / {option.latency.p99_ms:.2f}"
         bar = 100 * option.latency.median_ms / slowest
-    memory = f"{option.memory.peak_bytes / 1e6:.0f}" if option.memory else "-"
+    memory = f"{option.memory.peak_mb:.0f}" if option.memory else "-"
     kind = "chosen" if chosen else "" if judged.acceptable else "lost"
     return (
         f'<tr class="{kind}"><th>{escape(option.name)}</th><td>{score}</td><td>{drop}</td>'

@@ -102,7 +102,7 @@ def _goals(option: Option, goals: Goals, device: Device) -> tuple[GoalResult, ..
         found = option.latency.median_ms if option.latency else None
         results.append(_result("latency", goals.max_latency_ms, found, "ms", here, note))
     if goals.max_memory_mb is not None:
-        found = option.memory.peak_bytes / 1e6 if option.memory else None
+        found = option.memory.peak_mb if option.memory else None
         results.append(_result("memory", goals.max_memory_mb, found, "MB", here, note))
     if goals.max_size_mb is not None:
         results.append(_result("size", goals.max_size_mb, option.size_mb, "MB"))

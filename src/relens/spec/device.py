@@ -36,6 +36,15 @@ class Device(Strict):
         return self.name == THIS_MACHINE
 
     @property
+    def engine_threads(self) -> int:
+        """How many threads an engine gets unless told otherwise: all cores but one.
+
+        The one is for capture, decoding, drawing and viewers. Measured on two cores with YOLOX-nano and a viewer: with
+        one engine thread the live loop reaches 0.97 of the engine's own rate, with two 0.83 of a higher one.
+        """
+        return max(1, self.cores - 1)
+
+    @property
     def int8_saturates(self) -> bool:
         """Whether u8*s8 multiply-adds saturate in 16 bits, as on x86 without VNNI (OpenVINO's int8)."""
         return self.architecture == "x86_64" and not any("vnni" in name for name in self.instruction_sets)

@@ -14,8 +14,8 @@ import cv2
 from relens.device.failures import Failures
 from relens.device.live.seats import Seats
 from relens.device.loop import LiveFrame, LoopStatus
-from relens.device.memory import memory
 from relens.device.slot import Slot
+from relens.measure.process import process_memory
 from relens.vision import draw, to_json
 
 PICTURES_PER_S = 15
@@ -99,7 +99,7 @@ class Hub:
 
     def describe(self, live: LiveFrame | None = None) -> dict[str, Any]:
         """All that the page shows beside the picture of a frame (else of the newest one), as plain values."""
-        live, used = live or self._newest, memory()
+        live, used = live or self._newest, process_memory()
         frame = None
         if live is not None:
             frame = {
