@@ -6,9 +6,7 @@ are: the writer writes them, and the reader refuses all others. (The `zipfile` m
 too much: whatever stands before the first entry, comments, local headers that say something else.)
 """
 
-import os
 import re
-import secrets
 import stat
 import struct
 import zlib
@@ -16,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from relens.bundle.refusal import damaged
+from relens.files import write_whole
 
 MAX_BYTES = 1 << 31
 MAX_ENTRIES = 1024
@@ -57,16 +56,7 @@ def write_archive(path: Path, files: Mapping[str, bytes]) -> None:
     Raises:
         OSError: it cannot be written; nothing of it is left, and a file that stood there still does.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with temporary.open("xb") as file:
-            file.writelines(layout(files))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    write_whole(path, layout(files))
 
 
 def read_bytes(path: Path) -> bytes:
@@ -121,12 +111,3 @@ def _entries(path: Path, content: bytes) -> dict[str, bytes]:
     if not files:
         raise damaged(path, "not a bundle: it does not begin as a zip file does")
     return files
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename in this folder last through a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

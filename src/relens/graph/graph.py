@@ -1,8 +1,6 @@
 """A TFLite graph: the one model that travels through relens."""
 
 import hashlib
-import os
-import secrets
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,6 +10,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from relens.errors import BadModel
+from relens.files import write_whole
 from relens.graph.constants import decode
 from relens.graph.reader import buffer_data, parts
 from relens.graph.tensor import Op, Tensor
@@ -87,16 +86,7 @@ class Graph:
 
     def write(self, path: Path) -> None:
         """Write the file so that a reader sees the old one or the new one, never a part."""
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        try:
-            with temporary.open("xb") as file:
-                file.write(self.content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-        _sync_folder(path.parent)
+        write_whole(path, [self.content])
 
     def __repr__(self) -> str:
         counts = Counter(op.name for op in self.ops).most_common()
@@ -105,12 +95,3 @@ class Graph:
         lines += [f"  out  {tensor}" for tensor in self.outputs]
         lines.append("  ops  " + ", ".join(f"{name} {count}" for name, count in counts))
         return "\n".join(lines)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename in this folder last through a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

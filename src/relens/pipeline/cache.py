@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from relens.errors import BadModel
+from relens.files import write_whole
 from relens.graph import Graph
 
 
@@ -31,5 +32,5 @@ class Cache:
         graph, found = make()
         self.folder.mkdir(parents=True, exist_ok=True)
         graph.write(file)
-        facts.write_text(json.dumps({"sha256": graph.sha256, "facts": found}), encoding="utf-8")
+        write_whole(facts, [json.dumps({"sha256": graph.sha256, "facts": found}).encode()])
         return graph, found

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from relens.errors import BadConfig
+from relens.files import write_whole
 from relens.graph import Graph
 from relens.pipeline.progress import Progress, Silent
 from relens.sources import import_model
@@ -49,7 +50,7 @@ def init(model: str | Path, folder: str | Path = ".", *, progress: Progress | No
     (progress or Silent()).stage("import")
     source = Path(model).absolute()
     text = draft(source, import_model(source).graph, path.absolute().parent)
-    path.write_text(text, encoding="utf-8")
+    write_whole(path, [text.encode()])
     return path
 
 

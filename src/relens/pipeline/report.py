@@ -1,8 +1,6 @@
 """The report beside a bundle: all candidates, measured when and where. JSON for machines, one HTML page for people."""
 
 import json
-import os
-import tempfile
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from html import escape
@@ -11,6 +9,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from relens.files import write_whole
 from relens.pipeline.verdict import Judged, Verdict
 
 
@@ -40,18 +39,8 @@ def write_report(report: Report, bundle: Path) -> None:
     """Write `NAME.report.json` and `NAME.report.html` beside the bundle `NAME.relens`."""
     when = datetime.now(timezone.utc).isoformat(timespec="seconds")
     values = {"measured_at": when, **report.to_json()}
-    _write(bundle.with_suffix(".report.json"), json.dumps(values, indent=2) + "\n")
-    _write(bundle.with_suffix(".report.html"), _html(report, when))
-
-
-def _write(path: Path, text: str) -> None:
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(temporary).chmod(0o644)
-    Path(temporary).replace(path)
+    write_whole(bundle.with_suffix(".report.json"), [json.dumps(values, indent=2).encode(), b"\n"])
+    write_whole(bundle.with_suffix(".report.html"), [_html(report, when).encode()])
 
 
 def _html(report: Report, when: str) -> str:
