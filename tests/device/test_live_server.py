@@ -267,7 +267,8 @@ def test_a_frame_that_cannot_be_drawn_does_not_end_the_page() -> None:
         time.sleep(0.2)
         page.publish(live_frame(2))
         message = json.loads(messages.recv(timeout=5))
-        assert (message["frame"]["number"], message["page_errors"]) == (2, 1)
+        assert message["frame"]["number"] == 2
+        assert message["page_errors"] in (1, 2)  # a viewer who has just come asks for the newest frame once more
 
 
 def test_a_port_that_is_taken_has_a_code_and_a_way_out() -> None:

@@ -56,7 +56,7 @@ def names(graph: Graph) -> tuple[list[str], list[str]]:
 
 
 def test_the_surface_is_small() -> None:
-    assert relens.sources.__all__ == ["Imported", "Limits", "detect_kind", "import_model"]
+    assert relens.sources.__all__ == ["Imported", "Limits", "content_sha256", "detect_kind", "import_model"]
 
 
 def test_a_keras_file_answers_as_keras_does(flowers: Imported, models: Path, tmp_path: Path) -> None:
