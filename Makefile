@@ -39,9 +39,11 @@ format: setup
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-# The live loop against the bare engine, interleaved.
+# The live loop against the bare engine, interleaved, on the demo's model and clip.
 bench: setup
-	$(BIN)/python bench/live_loop.py
+	$(BIN)/python examples/face/get.py
+	test -f examples/face/face.relens || $(BIN)/relens build examples/face
+	$(BIN)/python bench/live_loop.py --bundle examples/face/face.relens --camera examples/face/carphone.mp4
 
 # The live page's test drives a real Chromium; without one it is skipped, in CI it fails.
 browser:

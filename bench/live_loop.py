@@ -91,7 +91,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--resize", default="stretch")
     parser.add_argument("--colour", default="rgb")
     parser.add_argument("--scaling", default="0..1")
-    parser.add_argument("--engine", default="litert")
+    parser.add_argument("--engine", help="default: the bundle's, else litert")
     parser.add_argument("--camera", required=True, help="a clip or a folder of pictures")
     parser.add_argument("--threads", type=int, nargs="+", default=[1])
     parser.add_argument("--rounds", type=int, default=12)
@@ -105,12 +105,14 @@ def load(options: argparse.Namespace, threads: int, folder: Path) -> VisionModel
     if options.bundle:
         bundle = open_bundle(options.bundle, folder)
         spec, output, path = bundle.manifest.input, bundle.manifest.output_spec, bundle.model
+        engine = options.engine or bundle.manifest.needs.engine
     else:
         spec = InputSpec.model_validate(
             {"resize": options.resize, "colour": options.colour, "scaling": options.scaling}
         )
         output, path = OutputSpec(decoder=options.decoder), options.model
-    return VisionModel(load_engine(path, options.engine, threads), spec, output)
+        engine = options.engine or "litert"
+    return VisionModel(load_engine(path, engine, threads), spec, output)
 
 
 def measure(model: VisionModel, options: argparse.Namespace) -> tuple[list[Round], LoopStatus]:
