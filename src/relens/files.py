@@ -5,6 +5,20 @@ import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
+from relens.errors import DeviceTrouble
+
+
+def check_writable(path: Path) -> None:
+    """Refuse, before long work begins, a file that could not be written at its end.
+
+    Raises:
+        DeviceTrouble: RL-DEVICE-004 when its folder does not exist or cannot be written to.
+    """
+    folder = path.absolute().parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK) or path.is_dir():
+        why = "is a folder" if path.is_dir() else "cannot be written there" if folder.is_dir() else "has no folder yet"
+        raise DeviceTrouble("RL-DEVICE-004", f"{path} {why}", hint=f"mkdir -p {folder}, or name another file")
+
 
 def write_whole(path: Path, parts: Iterable[bytes]) -> None:
     """Write a file so that a reader, and a power cut, meets the old one or the new one, never a part.

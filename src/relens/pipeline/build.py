@@ -8,6 +8,7 @@ from typing import Any
 
 from relens.bundle import Accuracy, Lineage, Manifest, Needs, write_bundle
 from relens.errors import BadConfig, BadData, GoalMissed
+from relens.files import check_writable
 from relens.graph import Graph, Tensor, with_metadata
 from relens.measure.measurement import host_fingerprint
 from relens.measure.validation import load_validation
@@ -59,6 +60,8 @@ def build(
     progress = progress or Silent()
     if not isinstance(project, Project):
         project = load(project)
+    output = output or project.folder / f"{project.name}.relens"
+    check_writable(output)
     target = device(project.device.profile)
     engines = allowed_engines(target, project.device.engines)
     labels = read_labels(project.model.labels)
@@ -85,7 +88,6 @@ def build(
         candidates = _candidates(project, graph, progress)
         options = measure(candidates, bench, progress)
         verdict = decide(options, project.goals, target)
-        output = output or project.folder / f"{project.name}.relens"
         report = Report(project.name, str(project.model.source.name), verdict, target.title, facts, host_fingerprint())
         write_report(report, output)
         if verdict.chosen is None:

@@ -7,6 +7,7 @@ import numpy as np
 
 from relens.engines import EngineReport, load_engine
 from relens.errors import BadData
+from relens.files import check_writable
 from relens.graph import Graph, float_tensors, with_metadata
 from relens.pipeline.progress import Progress, Silent
 from relens.quantize import InputOutput, Samples, check_request, quantize
@@ -56,6 +57,8 @@ def convert(
     """
     progress = progress or Silent()
     check_request(scheme, io, calibration is not None)
+    path = Path(output)
+    check_writable(path)
     progress.stage("import")
     source = model if isinstance(model, ModelSpec) else ModelSpec(source=Path(model))
     imported = import_source(source, progress)
@@ -75,7 +78,6 @@ def convert(
             description=f"{scheme}, made by relens",
             colour=spec.colour,
         )
-    path = Path(output)
     graph.write(path)
     progress.stage("load")
     left = float_tensors(graph) if scheme == "int8" and io != "float32" else ()

@@ -7,6 +7,7 @@ from pathlib import Path
 from relens.bundle import Lineage, Manifest, Needs, write_bundle
 from relens.engines import load_engine
 from relens.errors import BadConfig
+from relens.files import check_writable
 from relens.graph import Graph, with_metadata, with_signature
 from relens.pipeline.golden import golden_frames, synthetic_frames, tolerance
 from relens.spec import Goals, InputSpec, OutputSpec, Scheme
@@ -41,6 +42,7 @@ def package(
         BadModel, BadConfig, BadData, EngineTrouble: as their codes say; nothing is written then.
     """
     source = Path(model)
+    check_writable(Path(output))
     graph = with_signature(Graph.read(source))
     spec, decoder = input_spec or InputSpec(), output_spec or OutputSpec()
     if decoder.decoder == "softmax":
