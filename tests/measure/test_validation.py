@@ -26,7 +26,8 @@ def truth(found: Any) -> list[int]:
 
 
 def test_a_csv_gives_labels_by_name_or_number(folder: Path) -> None:
-    (folder / "pics/a.csv").write_text("file,label\ncat/0.png,cat\ndog/1.png,dog\ndog/2.png,1\n")
+    # As spreadsheets write it: a byte-order mark, and carriage returns.
+    (folder / "pics/a.csv").write_bytes(b"\xef\xbb\xbfcat/0.png,cat\r\ndog/1.png,dog\r\ndog/2.png,1\r\n")
     found = load_validation(DataSpec(validation=folder / "pics/a.csv"), ("cat", "dog"))
     assert found is not None and truth(found) == [0, 1, 1]
     assert found.frames.names == ("cat/0.png", "dog/1.png", "dog/2.png")

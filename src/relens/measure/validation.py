@@ -47,7 +47,7 @@ def load_validation(data: DataSpec, labels: Sequence[str]) -> Validation | None:
 
 
 def _from_csv(path: Path, data: DataSpec, labels: Sequence[str]) -> Validation:
-    with path.open(newline="", encoding="utf-8") as file:
+    with path.open(newline="", encoding="utf-8-sig") as file:
         rows = [row for row in csv.reader(file) if row]
     if rows and Path(rows[0][0]).suffix.lower() not in PICTURE_SUFFIXES:
         rows = rows[1:]

@@ -15,7 +15,7 @@ def read_labels(path: Path | None) -> tuple[str, ...]:
     if path is None:
         return ()
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as trouble:
         raise BadData("RL-DATA-003", f"{path}: {trouble}", hint="a label file has one class name a line") from None
     labels = tuple(line.strip() for line in lines if line.strip())

@@ -37,7 +37,7 @@ class Preprocessor:
             raise BadConfig(
                 "RL-CONFIG-003",
                 f"input `{tensor.name}` has shape {tensor.shape}, and a picture needs (1, height, width, channels)",
-                hint='use task = "tensors" for a model that does not look at pictures',
+                hint="a model that does not look at pictures: relens convert, for int8 with --calibration INPUTS.npy",
             )
         self.spec = spec
         self.channels_first = is_channels_first(tensor.shape)
