@@ -8,16 +8,24 @@ from pathlib import Path
 from relens.errors import DeviceTrouble
 
 
-def check_writable(path: Path) -> None:
-    """Refuse, before long work begins, a file that could not be written at its end.
+def check_writable(path: Path, source: Path | None = None) -> None:
+    """Refuse, before long work begins, a file that could not be written at its end, or that would replace `source`.
 
     Raises:
-        DeviceTrouble: RL-DEVICE-004 when its folder does not exist or cannot be written to.
+        DeviceTrouble: RL-DEVICE-004 with the reason.
     """
     folder = path.absolute().parent
-    if not folder.is_dir() or not os.access(folder, os.W_OK) or path.is_dir():
-        why = "is a folder" if path.is_dir() else "cannot be written there" if folder.is_dir() else "has no folder yet"
-        raise DeviceTrouble("RL-DEVICE-004", f"{path} {why}", hint=f"mkdir -p {folder}, or name another file")
+    why = None
+    if path.is_dir():
+        why = "is a folder"
+    elif not folder.is_dir():
+        raise DeviceTrouble("RL-DEVICE-004", f"{path} has no folder yet", hint=f"mkdir -p {folder}")
+    elif not os.access(folder, os.W_OK):
+        why = "cannot be written there"
+    elif source is not None and path.exists() and path.samefile(source):
+        why = "is the source itself"
+    if why:
+        raise DeviceTrouble("RL-DEVICE-004", f"{path} {why}", hint="name another file with -o")
 
 
 def write_whole(path: Path, parts: Iterable[bytes]) -> None:

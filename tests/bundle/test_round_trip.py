@@ -173,7 +173,7 @@ def named(draft: Manifest, name: str) -> Manifest:
 
 
 def endless(draft: Manifest) -> Manifest:
-    return draft.model_copy(update={"goals": Goals(max_latency_ms=float("inf"))})
+    return draft.model_copy(update={"goals": Goals().model_copy(update={"max_latency_ms": float("inf")})})
 
 
 def large(golden: GoldenFrame) -> GoldenFrame:

@@ -83,3 +83,25 @@ def test_labels_beyond_the_models_classes_are_refused(folder: Path) -> None:
     found: Any = load_validation(DataSpec(validation=folder / "pics/a.csv"), ())
     with pytest.raises(BadData, match="up to class 7, and the model has 2 classes"):
         found.metric.score([Classes(np.array([0.1, 0.9], np.float32))])
+
+
+def test_folders_that_are_not_the_labels_are_refused_rather_than_taken_as_unlabelled(folder: Path) -> None:
+    with pytest.raises(BadData, match="differ in dog, dogs"):
+        load_validation(DataSpec(validation=folder / "pics"), ("cat", "dogs"))
+
+
+def test_coco_categories_that_are_not_labels_are_refused_rather_than_counted(folder: Path) -> None:
+    boxes = {
+        "images": [{"id": 1, "file_name": "cat/0.png"}],
+        "annotations": [],
+        "categories": [{"id": 1, "name": "Cat"}],
+    }
+    (folder / "pics/instances.json").write_text(json.dumps(boxes))
+    with pytest.raises(BadData, match="category `Cat` is not among the labels"):
+        load_validation(DataSpec(validation=folder / "pics/instances.json"), ("cat", "dog"))
+
+
+def test_a_picture_that_is_not_there_is_named_at_once(folder: Path) -> None:
+    (folder / "pics/a.csv").write_text("cat/0.png,cat\ncat/7.png,cat\n")
+    with pytest.raises(BadData, match=r"7\.png does not exist"):
+        load_validation(DataSpec(validation=folder / "pics/a.csv"), ("cat", "dog"))

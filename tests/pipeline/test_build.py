@@ -11,7 +11,7 @@ import pytest
 import relens
 from relens.errors import BadConfig, BadData, GoalMissed
 from relens.graph import Graph
-from relens.spec import Goals, InputSpec, RecipeSpec
+from relens.spec import Goals, InputSpec, RecipeSpec, Scaling
 from relens.vision import Preprocessor, frames_from
 
 
@@ -226,3 +226,23 @@ schemes = ["float16", "int8"]
     bundle = relens.open_bundle(made.path, tmp_path)
     assert relens.accept(bundle).accepted
     assert all(np.isfinite(value).all() for frame in bundle.golden for value in frame.expected.values())
+
+
+def test_a_float_model_that_is_right_nowhere_is_not_packaged(shapes: Any, tmp_path: Path) -> None:
+    labels = tmp_path / "labels.txt"
+    labels.write_text("square\ncross\ncircle\n")
+    rows = (shapes.folder / "validation.csv").read_text().replace("circle", "square")
+    (shapes.folder / "wrong.csv").write_text(rows.replace("cross", "square"))
+    project = relens.load(shapes.project)
+    data = project.data.model_copy(update={"validation": shapes.folder / "wrong.csv", "calibration": None})
+    wrong = project.input.model_copy(update={"scaling": Scaling(mean=(1e6,), std=(1.0,))})
+    with pytest.raises(BadData, match="the float model itself reaches top-1"):
+        relens.build(project.model_copy(update={"data": data, "input": wrong}), tmp_path / "m.relens")
+
+
+def test_labels_are_as_many_as_scores_or_nothing_is_measured(shapes: Any, tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_text("circle\nsquare\ncross\nstar\n")
+    project = relens.load(shapes.project)
+    model = project.model.model_copy(update={"labels": tmp_path / "labels.txt"})
+    with pytest.raises(BadConfig, match="there are 4 labels"):
+        relens.build(project.model_copy(update={"model": model}), str(tmp_path / "m.relens"))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from relens.engines import load_engine
-from relens.errors import BadConfig
+from relens.errors import BadConfig, BadData
 from relens.graph import Graph, float_tensors
 from relens.quantize import quantize
 from relens.spec import InputSpec, OutputSpec
@@ -98,3 +98,15 @@ def test_openvino_reads_every_candidate(graph: Graph, samples: Any, tmp_path: Pa
     for scheme in ("float16", "dynamic", "int8"):
         quantize(graph, scheme, samples=samples).graph.write(tmp_path / f"{scheme}.tflite")
         assert load_engine(tmp_path / f"{scheme}.tflite", "openvino").report.engine == "openvino"
+
+
+def test_samples_that_would_ruin_the_ranges_are_refused(graph: Graph, samples: Any) -> None:
+    nan = {"picture": np.full_like(samples[0]["picture"], np.nan)}
+    for bad in (nan, {}, {"picture": samples[0]["picture"][:, :8]}):
+        with pytest.raises(BadData, match="calibration sample 1: input `picture`"):
+            quantize(graph, "int8", samples=[samples[0], bad])
+
+
+def test_an_unknown_type_of_inputs_is_refused(graph: Graph, samples: Any) -> None:
+    with pytest.raises(BadConfig, match="--io is one of float32, int8"):
+        quantize(graph, "int8", samples=samples, io="uint8")  # type: ignore[arg-type]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def build(
     project: Annotated[Path, typer.Argument(help="relens.toml, or its folder.")] = Path("relens.toml"),
     output: Annotated[Path | None, typer.Option("-o", "--output", help="The bundle to write.")] = None,
-    seconds: Annotated[float, typer.Option(help="About how long the interleaved timing takes.")] = 20.0,
+    seconds: Annotated[float, typer.Option(min=0.1, help="About how long the interleaved timing takes.")] = 20.0,
     as_json: AsJson = False,
 ) -> None:
     """Import, make candidates, measure them against the goals, and package the best one."""
@@ -26,7 +26,7 @@ def build(
         with stages() as progress:
             built = run(project, output, progress=progress, latency_seconds=seconds)
     except GoalMissed as missed:
-        if not as_json and missed.verdict is not None:
+        if not as_json:
             show(missed.verdict)
         raise
     if as_json:
@@ -51,7 +51,7 @@ def show(verdict: "Verdict") -> None:
     for judged in verdict.judged:
         table.add_row(*_cells(judged), style=_style(judged, verdict))
     console.print(table)
-    console.print(f"accuracy: {_metric(verdict)}; drop: paired with float; latency: interleaved\n", style="dim")
+    console.print(f"accuracy: {verdict.metric}; drop: paired with float; latency: interleaved\n", style="dim")
     for judged in verdict.judged:
         console.print(f"{judged.option.name:<20} {judged.reason}", style=_style(judged, verdict), markup=False)
     console.print()
@@ -59,11 +59,6 @@ def show(verdict: "Verdict") -> None:
 
 def _style(judged: "Judged", verdict: "Verdict") -> str | None:
     return "bold green" if judged is verdict.chosen else None if judged.acceptable else "dim"
-
-
-def _metric(verdict: "Verdict") -> str:
-    scores = [judged.option.score for judged in verdict.judged if judged.option.score]
-    return f"{scores[0].metric}, {scores[0].n} pictures" if scores else "not measured"
 
 
 def _cells(judged: "Judged") -> list[str]:

@@ -45,7 +45,8 @@ def convert(
     from relens.pipeline.labels import read_labels
 
     calibrates = scheme == "int8" and calibration is not None and calibration.suffix != ".npy"
-    contract = input_spec(resize, colour, scaling, interpolation) if scaling or calibrates else None
+    told = scaling or labels or (resize, colour, interpolation) != ("stretch", "rgb", "linear")
+    contract = input_spec(resize, colour, scaling, interpolation) if told or calibrates else None
     if calibration is not None and scheme != "int8":
         note(f"--calibration is not used by --scheme {scheme}")
     kind: Any = scheme

@@ -43,4 +43,5 @@ def package(
     if as_json:
         say_json({"output": str(output), "manifest": manifest.model_dump(mode="json")})
         return
-    say(f"{output}: {manifest.name}, {manifest.scheme}, {len(manifest.files) + 1} files; next: relens run {output}")
+    say(f"{output}: {manifest.name}, {manifest.scheme}, {len(manifest.files) + 1} files")
+    say(f"next: relens run {output} --camera CLIP_OR_FOLDER_OR_NUMBER")

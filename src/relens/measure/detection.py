@@ -65,7 +65,7 @@ class BoxAP:
         rows = _rows(predictions)
         n = len(self.truth)
         if not len(rows):
-            nothing = percentile_interval(0.0, np.zeros(RESAMPLES), n)
+            nothing = percentile_interval(0.0, np.zeros(RESAMPLES), n, 0.0)
             return Score(self.name, nothing, n, {"mAP": 0.0, "AP50": 0.0}, np.zeros(RESAMPLES), "bootstrap")
         with contextlib.redirect_stdout(io.StringIO()):
             evaluator = COCOeval(self.coco, self.coco.loadRes(rows), "bbox")
@@ -80,7 +80,9 @@ class BoxAP:
         samples = _metrics(average_precision(classes, draws))
         point = {name: float(values[0]) for name, values in also.items()}
         outcomes = samples[self.headline]
-        return Score(self.name, percentile_interval(point[self.headline], outcomes, n), n, point, outcomes, "bootstrap")
+        return Score(
+            self.name, percentile_interval(point[self.headline], outcomes, n, 0.0), n, point, outcomes, "bootstrap"
+        )
 
 
 def _metrics(precision: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +45,10 @@ def peak_memory(model: Path, engine: str, threads: int, timeout_s: float = 300) 
 def _main(model: str, engine: str, threads: str) -> None:
     import numpy as np
 
-    from relens.engines import available, load_engine
+    from relens.engines import BUILT_IN, load_engine
 
-    if engine in available():
-        __import__({"litert": "ai_edge_litert.interpreter", "openvino": "openvino"}.get(engine, "relens"))
+    if engine in BUILT_IN:
+        import_module(BUILT_IN[engine][0])  # so that the library itself does not count as the model's
     before = process_memory().resident_mb
     loaded = load_engine(Path(model), engine, int(threads))
     feed = {tensor.name: np.zeros(tensor.shape, tensor.dtype) for tensor in loaded.inputs}

@@ -52,13 +52,13 @@ def mean_interval(values: NDArray[np.float64]) -> Interval:
     return Interval(value, value - half, value + half)
 
 
-def percentile_interval(value: float, samples: NDArray[np.float64], n: int) -> Interval:
+def percentile_interval(value: float, samples: NDArray[np.float64], n: int, least: float = -1.0) -> Interval:
     """Bootstrap percentile interval (Efron 1979) from resampled values of `n` pictures.
 
     Resamples that all agree prove no certainty: then the rule of three (Hanley & Lippman-Hand, JAMA 1983) gives the
-    width, 3 / n on either side, within -1..1.
+    width, 3 / n on either side, within `least`..1.
     """
     low, high = np.percentile(samples, [2.5, 97.5])
     if low == high:
-        low, high = max(-1.0, value - 3 / n), min(1.0, value + 3 / n)
+        low, high = max(least, value - 3 / n), min(1.0, value + 3 / n)
     return Interval(value, float(min(low, value)), float(max(high, value)))

@@ -4,6 +4,7 @@ import csv
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -41,15 +42,21 @@ def load_validation(data: DataSpec, labels: Sequence[str]) -> Validation | None:
         return _from_csv(path, data, labels)
     if path.suffix.lower() == ".json":
         return _from_coco(path, data, labels)
-    if path.is_dir() and labels and all((path / label).is_dir() for label in labels):
-        return _from_class_folders(path, data, labels)
+    folders = sorted(place.name for place in path.iterdir() if place.is_dir()) if path.is_dir() else []
+    if folders and labels:
+        return _from_class_folders(path, data, labels, folders)
     return Validation(frames_from(path, data.validation_samples), None)
 
 
 def _from_csv(path: Path, data: DataSpec, labels: Sequence[str]) -> Validation:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = [row for row in csv.reader(file) if row]
-    if rows and Path(rows[0][0]).suffix.lower() not in PICTURE_SUFFIXES:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = [row for row in csv.reader(file) if row]
+    except (UnicodeDecodeError, csv.Error) as trouble:
+        raise BadData("RL-DATA-003", f"{path}: {trouble}", hint="save it as CSV in UTF-8") from None
+    if rows and len(rows[0]) < 2:
+        raise BadData("RL-DATA-003", f"{path}: row 1 has one column", hint="write `file,label`, with a comma")
+    if rows and not Path(rows[0][0]).suffix:
         rows = rows[1:]
     if not rows:
         raise BadData("RL-DATA-003", f"{path} has no rows", hint="write one `file,label` a line")
@@ -62,7 +69,15 @@ def _from_csv(path: Path, data: DataSpec, labels: Sequence[str]) -> Validation:
     return _labelled(pairs, root, data.validation_samples)
 
 
-def _from_class_folders(path: Path, data: DataSpec, labels: Sequence[str]) -> Validation:
+def _from_class_folders(path: Path, data: DataSpec, labels: Sequence[str], folders: Sequence[str]) -> Validation:
+    strays = sorted(set(folders) ^ set(labels))
+    if strays:
+        near = get_close_matches(strays[0], {*folders, *labels} - {strays[0]}, n=1)
+        raise BadData(
+            "RL-DATA-003",
+            f"{path} has one folder a class, and folders and labels differ in {', '.join(strays[:5])}",
+            hint=f"did you mean `{near[0]}`?" if near else "name the folders as the labels; no labels: no `labels` key",
+        )
     pairs = [
         (file, index)
         for index, label in enumerate(labels)
@@ -77,30 +92,44 @@ def _from_class_folders(path: Path, data: DataSpec, labels: Sequence[str]) -> Va
 def _labelled(pairs: list[tuple[Path, int]], root: Path, limit: int | None) -> Validation:
     if limit is not None and limit < len(pairs):
         pairs = [pairs[i] for i in np.linspace(0, len(pairs) - 1, limit).round().astype(int)]
-    frames = frames_from_files([file for file, _ in pairs], root)
+    frames = _existing([file for file, _ in pairs], root)
     return Validation(frames, Top1(np.array([index for _, index in pairs], np.int64)))
+
+
+def _existing(files: list[Path], root: Path) -> Frames:
+    """The frames, or an error at once rather than after minutes of work."""
+    for file in files:
+        if not file.is_file():
+            raise BadData(
+                "RL-DATA-002", f"{file} does not exist", hint="set `pictures` in [data], or correct the label file"
+            )
+    return frames_from_files(files, root)
 
 
 def _from_coco(path: Path, data: DataSpec, labels: Sequence[str]) -> Validation:
     try:
         truth = json.loads(path.read_text(encoding="utf-8"))
         pictures, boxes, kinds = truth["images"], truth["annotations"], truth["categories"]
-        index = {kind["id"]: _coco_class(kind, place, labels) for place, kind in enumerate(kinds)}
+        names = [str(picture["file_name"]) for picture in pictures]
+        index = {kind["id"]: _coco_class(path, kind, place, labels) for place, kind in enumerate(kinds)}
         of_picture: dict[int, list[dict[str, Any]]] = {picture["id"]: [] for picture in pictures}
         for box in boxes:
             of_picture[box["image_id"]].append({**box, "class": index[box["category_id"]]})
+        boxed = [_box_truth(of_picture[picture["id"]]) for picture in pictures]
+        if not pictures:
+            raise ValueError("no images")
     except (ValueError, KeyError, TypeError) as trouble:
         raise BadData(
             "RL-DATA-003",
             f"{path} is not a COCO instances file: {trouble!r}",
             hint="it needs `images`, `annotations` and `categories`",
         ) from None
-    if data.validation_samples is not None and data.validation_samples < len(pictures):
-        chosen = np.linspace(0, len(pictures) - 1, data.validation_samples).round().astype(int)
-        pictures = [pictures[i] for i in chosen]
-    root = data.pictures or _picture_root(path, pictures[0]["file_name"])
-    frames = frames_from_files([root / picture["file_name"] for picture in pictures], root)
-    return Validation(frames, BoxAP([_box_truth(of_picture[picture["id"]]) for picture in pictures]))
+    chosen = np.arange(len(names))
+    if data.validation_samples is not None and data.validation_samples < len(names):
+        chosen = np.linspace(0, len(names) - 1, data.validation_samples).round().astype(int)
+    root = data.pictures or _picture_root(path, names[0])
+    frames = _existing([root / names[i] for i in chosen], root)
+    return Validation(frames, BoxAP([boxed[i] for i in chosen]))
 
 
 def _box_truth(boxes: list[dict[str, Any]]) -> BoxTruth:
@@ -114,9 +143,19 @@ def _box_truth(boxes: list[dict[str, Any]]) -> BoxTruth:
     )
 
 
-def _coco_class(kind: dict[str, Any], place: int, labels: Sequence[str]) -> int:
-    """The model's class index of a COCO category: by name among the labels, else by its place in the file."""
-    return labels.index(kind["name"]) if kind.get("name") in labels else place
+def _coco_class(path: Path, kind: dict[str, Any], place: int, labels: Sequence[str]) -> int:
+    """The model's class index of a COCO category: by name among the labels; without labels its place in the file."""
+    if not labels:
+        return place
+    name = str(kind["name"])
+    if name not in labels:
+        near = get_close_matches(name, labels, n=1)
+        raise BadData(
+            "RL-DATA-003",
+            f"{path}: category `{name}` is not among the labels",
+            hint=f"did you mean `{near[0]}`?" if near else "correct it, or `labels` in [model]",
+        )
+    return labels.index(name)
 
 
 def _picture_root(path: Path, first: str) -> Path:
@@ -134,7 +173,7 @@ def _picture_root(path: Path, first: str) -> Path:
 def _class_index(label: str, labels: Sequence[str], where: str) -> int:
     if label in labels:
         return labels.index(label)
-    if label.isdigit():
+    if label.isascii() and label.isdecimal():
         return int(label)
     raise BadData(
         "RL-DATA-003",

@@ -10,12 +10,12 @@ from relens.bundle import Accuracy, Lineage, Manifest, Needs, write_bundle
 from relens.errors import BadConfig, BadData, GoalMissed
 from relens.files import check_writable
 from relens.graph import Graph, Tensor, with_metadata
-from relens.measure.measurement import host_fingerprint
+from relens.measure.host import host_fingerprint
 from relens.measure.validation import load_validation
 from relens.pipeline.cache import Cache
 from relens.pipeline.convert import import_source
 from relens.pipeline.golden import golden_frames, tolerance
-from relens.pipeline.labels import read_labels
+from relens.pipeline.labels import check_labels, read_labels
 from relens.pipeline.option import Option
 from relens.pipeline.progress import Progress, Silent
 from relens.pipeline.report import Report, write_report
@@ -39,7 +39,7 @@ class Built:
 
 def build(
     project: Project | str | Path,
-    output: Path | None = None,
+    output: str | Path | None = None,
     *,
     progress: Progress | None = None,
     latency_seconds: float = 20.0,
@@ -60,13 +60,12 @@ def build(
     progress = progress or Silent()
     if not isinstance(project, Project):
         project = load(project)
-    output = output or project.folder / f"{project.name}.relens"
+    output = Path(output) if output else project.folder / f"{project.name}.relens"
     check_writable(output)
     target = device(project.device.profile)
     engines = allowed_engines(target, project.device.engines)
     labels = read_labels(project.model.labels)
     _check_task(project)
-    graph, facts = _import(project, progress)
     validation = load_validation(project.data, labels)
     if validation is None:
         raise BadData(
@@ -74,6 +73,14 @@ def build(
             f"{project.path} names no pictures, and nothing can be proven without",
             hint="set `validation` (with labels) or `calibration` (without) in [data]; relens convert proves nothing",
         )
+    if project.data.calibration is None and "int8" in (project.recipe.schemes or ()):
+        raise BadConfig(
+            "RL-QUANT-002",
+            f"{project.path}: scheme int8 needs representative pictures",
+            hint="set `calibration` in [data], or leave int8 out of [recipe] schemes",
+        )
+    graph, facts = _import(project, progress)
+    check_labels(graph, labels)
     with tempfile.TemporaryDirectory(prefix="relens-") as folder:
         bench = Bench(
             project.input,
@@ -151,8 +158,13 @@ def _candidates(project: Project, graph: Graph, progress: Progress) -> list[Cand
     made = []
     for done, scheme in enumerate(schemes, 1):
         sha256 = frames.sha256 if frames is not None else None
-        made.append(quantize(graph, scheme, samples=samples, calibration_sha256=sha256))
-        progress.advance(done / len(schemes), scheme)
+        progress.advance((done - 1) / len(schemes), scheme)
+        started = done - 1
+
+        def told(part: float, started: int = started, scheme: str = scheme) -> None:
+            progress.advance((started + part) / len(schemes), scheme)
+
+        made.append(quantize(graph, scheme, samples=samples, calibration_sha256=sha256, progress=told))
     return made
 
 

@@ -9,6 +9,7 @@ from relens.engines import EngineReport, load_engine
 from relens.errors import BadData
 from relens.files import check_writable
 from relens.graph import Graph, float_tensors, with_metadata
+from relens.pipeline.labels import check_labels
 from relens.pipeline.progress import Progress, Silent
 from relens.quantize import InputOutput, Samples, check_request, quantize
 from relens.sources import Imported, import_model
@@ -58,15 +59,16 @@ def convert(
     progress = progress or Silent()
     check_request(scheme, io, calibration is not None)
     path = Path(output)
-    check_writable(path)
-    progress.stage("import")
     source = model if isinstance(model, ModelSpec) else ModelSpec(source=Path(model))
+    check_writable(path, source.source)
+    progress.stage("import")
     imported = import_source(source, progress)
     spec = input_spec or InputSpec()
     samples: Samples = ()
     if scheme == "int8" and calibration is not None:
         samples = _samples(Path(calibration), imported.graph, spec)
     progress.stage(f"quantize ({scheme})")
+    check_labels(imported.graph, labels)
     graph = quantize(imported.graph, scheme, samples=samples, io=io, progress=progress.advance).graph
     if input_spec is not None or labels:
         graph = with_metadata(
@@ -103,8 +105,10 @@ def _samples(calibration: Path, graph: Graph, spec: InputSpec) -> Samples:
         return [{tensor.name: preprocessor(frame).tensor.copy()} for frame in frames_from(calibration, 128)]
     try:
         rows = np.load(calibration, allow_pickle=False)
-    except (OSError, ValueError) as trouble:
+    except (OSError, ValueError, EOFError) as trouble:
         raise BadData("RL-DATA-002", f"{calibration}: {trouble}", hint="save it with numpy.save") from None
+    if not isinstance(rows, np.ndarray) or rows.dtype.kind not in "fiu":
+        raise BadData("RL-DATA-002", f"{calibration} is not one array of numbers", hint="save it with numpy.save")
     if rows.ndim != len(tensor.shape) or rows.shape[1:] != tensor.shape[1:]:
         raise BadData(
             "RL-DATA-004",

@@ -1,5 +1,6 @@
 """A first `relens.toml`, written by looking at the model."""
 
+import json
 from pathlib import Path
 
 from relens.errors import BadConfig
@@ -12,13 +13,13 @@ TEMPLATE = """\
 # Written by `relens init`. Every key has a default; the ones to check are marked with (?).
 
 [model]
-source = "{source}"
+source = {source}
 task = "{task}"
 # labels = "labels.txt"        # one class name a line
 
 [input]                        # the model's input is {shape}
 resize = "stretch"             # (?) stretch | crop | letterbox | letterbox-top-left
-interpolation = "linear"       # linear: tf.image.resize, OpenCV; antialias: Pillow, PyTorch pipelines
+interpolation = "linear"       # (?) linear: tf.image.resize, OpenCV; antialias: Pillow, PyTorch pipelines
 colour = "{colour}"               # (?) rgb | bgr | grey
 scaling = "0..1"               # (?) how training scaled pixels: 0..1 | -1..1 | 0..255 | {{ mean = [..], std = [..] }}
 
@@ -59,7 +60,7 @@ def draft(source: Path, graph: Graph, folder: Path) -> str:
     shape = graph.inputs[0].shape
     decoder, task = _guess(graph)
     return TEMPLATE.format(
-        source=source.relative_to(folder).as_posix() if source.is_relative_to(folder) else source.as_posix(),
+        source=json.dumps(source.relative_to(folder).as_posix() if source.is_relative_to(folder) else str(source)),
         task=task,
         shape=" x ".join(map(str, shape)),
         colour="grey" if 1 in (shape[1:2] + shape[-1:]) else "rgb",

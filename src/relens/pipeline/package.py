@@ -6,10 +6,10 @@ from pathlib import Path
 
 from relens.bundle import Lineage, Manifest, Needs, write_bundle
 from relens.engines import load_engine
-from relens.errors import BadConfig
 from relens.files import check_writable
 from relens.graph import Graph, with_metadata, with_signature
 from relens.pipeline.golden import golden_frames, synthetic_frames, tolerance
+from relens.pipeline.labels import check_labels
 from relens.spec import Goals, InputSpec, OutputSpec, Scheme
 from relens.vision import VisionModel, decoder_class, frames_from
 from relens.vision.placement import input_size
@@ -42,11 +42,10 @@ def package(
         BadModel, BadConfig, BadData, EngineTrouble: as their codes say; nothing is written then.
     """
     source = Path(model)
-    check_writable(Path(output))
+    check_writable(Path(output), source)
     graph = with_signature(Graph.read(source))
     spec, decoder = input_spec or InputSpec(), output_spec or OutputSpec()
-    if decoder.decoder == "softmax":
-        _check_labels(graph, labels)
+    check_labels(graph, labels)
     scheme = scheme_of(graph)
     with tempfile.TemporaryDirectory(prefix="relens-") as folder:
         file = Path(folder) / "model.tflite"
@@ -95,13 +94,3 @@ def scheme_of(graph: Graph) -> Scheme:
     if "int8" in constants:
         return "dynamic"
     return "float16" if "float16" in constants else "float32"
-
-
-def _check_labels(graph: Graph, labels: tuple[str, ...]) -> None:
-    classes = graph.outputs[0].shape[-1]
-    if len(graph.outputs) == 1 and labels and len(labels) != classes:
-        raise BadConfig(
-            "RL-CONFIG-003",
-            f"there are {len(labels)} labels, and output `{graph.outputs[0].name}` has {classes} scores",
-            hint="correct the label file, or name another --decoder",
-        )

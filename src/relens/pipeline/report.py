@@ -52,18 +52,13 @@ def _html(report: Report, when: str) -> str:
         headline=escape(f"{chosen.option.name} was chosen" if chosen else "No candidate meets the goals"),
         tone="good" if chosen else "bad",
         device=escape(report.device),
-        metric=escape(_metric(report.verdict)),
+        metric=escape(report.verdict.metric),
         source=escape(f"{report.source_name} ({report.source['kind']})"),
         error=f"{report.source['max_error']:.1e}",
         rows="\n".join(_row(judged, slowest, judged is chosen) for judged in report.verdict.judged),
         host=escape(f"{report.host['processor']}, {report.host['cores']} cores, load {report.host['load_average']}"),
         when=when,
     )
-
-
-def _metric(verdict: Verdict) -> str:
-    scores = [judged.option.score for judged in verdict.judged if judged.option.score]
-    return f"{scores[0].metric}, {scores[0].n} pictures" if scores else "accuracy"
 
 
 def _row(judged: Judged, slowest: float, chosen: bool) -> str:

@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from relens.engines import available, load_engine
-from relens.errors import EngineTrouble
+from relens.errors import BadData, EngineTrouble
 from relens.measure.agreement import agreement_with
 from relens.measure.latency import interleaved
 from relens.measure.memory import peak_memory
+from relens.measure.score import Score
 from relens.measure.statistics import Interval
 from relens.measure.validation import Validation
 from relens.pipeline.option import Option
@@ -20,6 +21,7 @@ from relens.vision import Prediction, VisionModel
 EVALUATION_SCORE_THRESHOLD = 0.02
 """Average precision needs the uncertain boxes too; below this they only cost time."""
 REFERENCE_ENGINE = "litert"
+USELESS = 0.01
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,7 @@ def _with_accuracy(options: list[Option], reference: Candidate, bench: Bench, pr
         # What the float model would show on the camera is the truth that candidates are held against.
         metric = agreement_with(_predict(vision_model(first, bench), bench, progress, 0, total))
     baseline = metric.score(_predict(_evaluated(first, bench), bench, progress, 0, total))
+    _check_baseline(baseline)
     measured = []
     for done, option in enumerate(options, 1):
         if option.refused is not None:
@@ -115,6 +118,20 @@ def _with_accuracy(options: list[Option], reference: Candidate, bench: Bench, pr
         score = metric.score(_predict(_evaluated(option, bench), bench, progress, done, total))
         measured.append(replace(option, score=score, drop=score.drop_from(baseline)))
     return measured
+
+
+def _check_baseline(baseline: Score) -> None:
+    """A float model that is right nowhere makes every drop from it meaningless.
+
+    Raises:
+        BadData: RL-DATA-004.
+    """
+    if baseline.interval.value < USELESS:
+        raise BadData(
+            "RL-DATA-004",
+            f"the float model itself reaches {baseline.metric} {baseline.interval} on {baseline.n} pictures",
+            hint="check `[input]` (colour, scaling, resize), `[output]`, and the order of the labels",
+        )
 
 
 def _evaluated(option: Option, bench: Bench) -> VisionModel:

@@ -62,6 +62,12 @@ class Verdict:
         """All options, the chosen one first."""
         return (self.chosen, *self.others) if self.chosen else self.others
 
+    @property
+    def metric(self) -> str:
+        """What accuracy means here, as `top-1, 300 pictures`."""
+        scores = [judged.option.score for judged in self.judged if judged.option.score]
+        return f"{scores[0].metric}, {scores[0].n} pictures" if scores else "accuracy, not measured"
+
     def to_json(self) -> dict[str, Any]:
         """Plain values for `--json` and the report."""
         return {

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relens.engines.silence import silent_library
-from relens.errors import BadModel
+from relens.errors import BadData, BadModel
 from relens.graph import Graph, normalised, with_signature
 from relens.quantize.candidate import Candidate
 from relens.quantize.scheme import InputOutput, check_request
@@ -48,6 +48,8 @@ def quantize(
         BadModel: RL-QUANT-003 when the quantizer cannot treat this graph.
     """
     kind = check_request(scheme, io, bool(samples))
+    if scheme == "int8":
+        _check_samples(graph, samples)
     step = f"quantize({scheme}, io={kind})" if scheme == "int8" else f"quantize({scheme})"
     if scheme == "float32":
         return Candidate(graph, scheme, (), graph.sha256)
@@ -56,6 +58,25 @@ def quantize(
     made = with_signature(normalised(Graph.from_bytes(content, f"the {scheme} candidate")))
     calibration = calibration_sha256 if scheme == "int8" else None
     return Candidate(made, scheme, (step,), graph.sha256, calibration)
+
+
+def _check_samples(graph: Graph, samples: Samples) -> None:
+    """Refuse what the calibrator would take without a word: it fills a missing input from memory nobody wrote, and
+    ends the process on NaN.
+
+    Raises:
+        BadData: RL-DATA-004 that names the input.
+    """
+    for number, sample in enumerate(samples):
+        for tensor in graph.inputs:
+            value = sample.get(tensor.name)
+            if value is None or value.shape != tensor.shape or not np.isfinite(value).all():
+                what = "is missing" if value is None else f"has shape {value.shape}, or NaN or infinity in it"
+                raise BadData(
+                    "RL-DATA-004",
+                    f"calibration sample {number}: input `{tensor.name}` {tensor.shape} {what}",
+                    hint="each sample gives every input, in its shape, with finite values",
+                )
 
 
 def _run(

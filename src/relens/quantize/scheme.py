@@ -1,6 +1,6 @@
 """What can be asked of the quantizer, and which requests make no sense."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 from relens.errors import BadConfig
 from relens.spec import SCHEMES, Scheme
@@ -22,6 +22,12 @@ def check_request(scheme: Scheme, io: InputOutput | None, calibrated: bool) -> I
     """
     if scheme not in SCHEMES:
         raise BadConfig("RL-CONFIG-003", f"there is no scheme `{scheme}`", hint=f"schemes: {', '.join(SCHEMES)}")
+    if io not in (None, *get_args(InputOutput)):
+        raise BadConfig(
+            "RL-CONFIG-003",
+            f"inputs and outputs cannot be `{io}`",
+            hint=f"--io is one of {', '.join(get_args(InputOutput))}",
+        )
     if scheme != "int8" and io == "int8":
         raise BadConfig(
             "RL-QUANT-001",

@@ -23,7 +23,7 @@ class ModelSpec(Strict):
     source: Path
     labels: Path | None = None
     task: Task = "classification"
-    name: str | None = None
+    name: str | None = Field(default=None, pattern=r"^[^/\\\x00-\x1f]+$")
     inputs: tuple[str, ...] | None = None
     outputs: tuple[str, ...] | None = None
     signature: str | None = None
@@ -84,7 +84,7 @@ class InputSpec(Strict):
 class OutputSpec(Strict):
     """`[output]`: the decoder's name; every other key is a parameter that the decoder itself checks."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
 
     decoder: str = "softmax"
 
@@ -114,7 +114,7 @@ class DeviceSpec(Strict):
     """`[device]`: where the model will run. `engines` and `threads` narrow what the profile allows."""
 
     profile: str = "this-machine"
-    engines: tuple[str, ...] | None = None
+    engines: tuple[str, ...] | None = Field(default=None, min_length=1)
     threads: int | None = Field(default=None, ge=1)
 
 
@@ -136,7 +136,7 @@ class Goals(Strict):
 class RecipeSpec(Strict):
     """`[recipe]`: which candidates to make."""
 
-    schemes: tuple[Scheme, ...] | None = None
+    schemes: tuple[Scheme, ...] | None = Field(default=None, min_length=1)
 
 
 class Project(Strict):

@@ -42,7 +42,13 @@ def read_table(path: Path) -> dict[str, Any]:
         raise BadConfig(
             "RL-CONFIG-001", f"{path} does not exist", hint="relens init MODEL writes a first one"
         ) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as trouble:
+    except UnicodeDecodeError:
+        raise BadConfig(
+            "RL-CONFIG-001",
+            f"{path} is not a text file",
+            hint=f"for a model: relens init {path.name}, then relens build",
+        ) from None
+    except (OSError, tomllib.TOMLDecodeError) as trouble:
         raise BadConfig("RL-CONFIG-001", f"{path}: {trouble}", hint="repair the file and try again") from None
 
 

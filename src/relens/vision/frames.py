@@ -1,6 +1,7 @@
 """Pictures in a fixed order, from a folder, a list of files or a clip, with a content hash."""
 
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -89,7 +90,7 @@ def frames_from(path: Path, limit: int | None = None) -> Frames:
 
 def frames_from_files(files: Sequence[Path], root: Path) -> Frames:
     """The given files, named relative to `root`."""
-    return Frames(tuple(file.relative_to(root).as_posix() for file in files), tuple(files))
+    return Frames(tuple(os.path.relpath(file, root) for file in files), tuple(files))
 
 
 def _from_clip(path: Path, limit: int | None) -> Frames:

@@ -31,11 +31,6 @@ class Detections:
     def __len__(self) -> int:
         return len(self.scores)
 
-    def above(self, threshold: float) -> "Detections":
-        """Only those with a score of at least `threshold`."""
-        keep = self.scores >= threshold
-        return Detections(self.boxes[keep], self.scores[keep], self.classes[keep])
-
 
 @dataclass(frozen=True)
 class Tensors:

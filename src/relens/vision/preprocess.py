@@ -49,6 +49,18 @@ class Preprocessor:
                 f"input `{tensor.name}` has {channels} channels, and `input.colour` is `{spec.colour}`",
                 hint='colour = "grey" goes with one channel, "rgb" and "bgr" with three',
             )
+        if len(spec.scaling.mean) not in (1, channels):
+            raise BadConfig(
+                "RL-CONFIG-003",
+                f"`input.scaling` has {len(spec.scaling.mean)} means, and input `{tensor.name}` {channels} channel(s)",
+                hint="give one mean and std, or one a channel",
+            )
+        if self.size != input_size(InputSpec(), tensor.shape):
+            raise BadConfig(
+                "RL-CONFIG-003",
+                f"`input.size` is {list(self.size)}, and input `{tensor.name}` has shape {tensor.shape}",
+                hint="leave `size` out: the model's own is taken",
+            )
         self.table = scaling_table(spec.scaling, channels, tensor)
         self._canvas: Frame = np.full((*self.size, 3), spec.pad, np.uint8)
         self._inner: tuple[int, int] | None = None

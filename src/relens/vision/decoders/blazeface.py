@@ -4,7 +4,7 @@ Bazarevsky et al., "BlazeFace: Sub-millisecond Neural Face Detection on Mobile G
 """
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,8 @@ from relens.vision.prediction import Detections
 class BlazeFaceConfig(Strict):
     """strides and anchors: pixels between cells, and boxes a cell, of each level."""
 
-    strides: tuple[int, ...] = (8, 16)
-    anchors: tuple[int, ...] = (2, 6)
+    strides: tuple[Annotated[int, Field(gt=0)], ...] = Field(default=(8, 16), min_length=1)
+    anchors: tuple[Annotated[int, Field(gt=0)], ...] = Field(default=(2, 6), min_length=1)
     score_threshold: float = Field(default=0.5, ge=0, le=1)
     iou_threshold: float = Field(default=0.3, ge=0, le=1)
     max_detections: int = Field(default=20, ge=1)
@@ -38,6 +38,8 @@ class BlazeFace:
     def __init__(self, config: BlazeFaceConfig, outputs: Sequence[Tensor], input_size: tuple[int, int]) -> None:
         wide = [tensor for tensor in outputs if tensor.shape[-1] >= 4]
         narrow = [tensor for tensor in outputs if tensor.shape[-1] == 1]
+        if len(config.anchors) != len(config.strides):
+            raise misfit("blazeface", "as many `anchors` as `strides`", outputs)
         cells, scale = grid(input_size, config.strides)
         repeats = np.repeat(config.anchors, [(input_size[0] // s) * (input_size[1] // s) for s in config.strides])
         self.centres = np.repeat((cells + 0.5) * scale[:, None], repeats, axis=0)

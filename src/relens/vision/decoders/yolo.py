@@ -1,7 +1,7 @@
 """YOLO-type grids: one row a cell, with a box, an objectness where the family has one, and class scores."""
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ class YoloConfig(Strict):
     """
 
     boxes: Literal["grid", "xywh", "xyxy"] = "grid"
-    strides: tuple[int, ...] = (8, 16, 32)
+    strides: tuple[Annotated[int, Field(gt=0)], ...] = Field(default=(8, 16, 32), min_length=1)
     normalized: bool = False
     objectness: bool = True
     activation: Literal["none", "sigmoid"] = "none"

@@ -1,31 +1,10 @@
-"""Numbers with what makes them believable: how many, how sure, measured where."""
+"""The machine that measurements were made on."""
 
 import os
 import platform
-from dataclasses import dataclass
 from typing import Any
 
 from relens.spec import this_machine
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """A value with its 95 % interval (or its own spread), unit, count and conditions."""
-
-    name: str
-    value: float
-    unit: str
-    n: int
-    low: float
-    high: float
-    conditions: str
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return dict(vars(self))
-
-    def __str__(self) -> str:
-        return f"{self.name} {self.value:.4g} {self.unit} [{self.low:.4g}, {self.high:.4g}], n = {self.n}"
 
 
 def host_fingerprint() -> dict[str, Any]:
