@@ -16,7 +16,7 @@ from relens.measure.detection import BoxAP, BoxTruth
 from relens.measure.score import Metric
 from relens.spec import DataSpec
 from relens.vision import Frames, frames_from, frames_from_files
-from relens.vision.frames import PICTURE_SUFFIXES
+from relens.vision.frames import PICTURE_SUFFIXES, evenly
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,7 @@ def _from_class_folders(path: Path, data: DataSpec, labels: Sequence[str], folde
 
 
 def _labelled(pairs: list[tuple[Path, int]], root: Path, limit: int | None) -> Validation:
-    if limit is not None and limit < len(pairs):
-        pairs = [pairs[i] for i in np.linspace(0, len(pairs) - 1, limit).round().astype(int)]
+    pairs = [pairs[i] for i in evenly(len(pairs), limit)]
     frames = _existing([file for file, _ in pairs], root)
     return Validation(frames, Top1(np.array([index for _, index in pairs], np.int64)))
 
@@ -124,9 +123,7 @@ def _from_coco(path: Path, data: DataSpec, labels: Sequence[str]) -> Validation:
             f"{path} is not a COCO instances file: {trouble!r}",
             hint="it needs `images`, `annotations` and `categories`",
         ) from None
-    chosen = np.arange(len(names))
-    if data.validation_samples is not None and data.validation_samples < len(names):
-        chosen = np.linspace(0, len(names) - 1, data.validation_samples).round().astype(int)
+    chosen = evenly(len(names), data.validation_samples)
     root = data.pictures or _picture_root(path, names[0])
     frames = _existing([root / names[i] for i in chosen], root)
     return Validation(frames, BoxAP([boxed[i] for i in chosen]))

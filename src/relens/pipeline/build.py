@@ -2,6 +2,7 @@
 
 import tempfile
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,11 @@ from typing import Any
 from relens.bundle import Accuracy, Lineage, Manifest, Needs, write_bundle
 from relens.errors import BadConfig, BadData, GoalMissed
 from relens.files import check_writable
-from relens.graph import Graph, Tensor, with_metadata
+from relens.graph import Graph, with_metadata
 from relens.measure.host import host_fingerprint
 from relens.measure.validation import load_validation
 from relens.pipeline.cache import Cache
-from relens.pipeline.convert import import_source
+from relens.pipeline.convert import calibration_samples, import_source
 from relens.pipeline.golden import golden_frames, tolerance
 from relens.pipeline.labels import check_labels, read_labels
 from relens.pipeline.option import Option
@@ -21,10 +22,10 @@ from relens.pipeline.progress import Progress, Silent
 from relens.pipeline.report import Report, write_report
 from relens.pipeline.trial import Bench, allowed_engines, measure, vision_model
 from relens.pipeline.verdict import Verdict, decide
-from relens.quantize import Candidate, Samples, quantize
+from relens.quantize import Candidate, quantize
 from relens.sources import content_sha256
 from relens.spec import SCHEMES, Project, Scheme, device, load
-from relens.vision import Frames, Preprocessor, decoder_class, frames_from
+from relens.vision import decoder_class, frames_from
 
 
 @dataclass(frozen=True)
@@ -109,11 +110,6 @@ def build(
     return Built(output, manifest, verdict, report)
 
 
-def calibration_samples(frames: Frames, preprocessor: Preprocessor, tensor: Tensor) -> Samples:
-    """Pictures through the vision contract, as the quantizer wants them."""
-    return [{tensor.name: preprocessor(frame).tensor.copy()} for frame in frames]
-
-
 def _check_task(project: Project) -> None:
     task = decoder_class(project.output.decoder).task
     if task != project.model.task:
@@ -146,26 +142,20 @@ def _candidates(project: Project, graph: Graph, progress: Progress) -> list[Cand
     progress.stage("candidates")
     calibration = project.data.calibration
     frames = frames_from(calibration, project.data.calibration_samples) if calibration else None
-    samples: Samples = ()
-    if frames is not None:
-        tensor = graph.inputs[0]
-        samples = calibration_samples(frames, Preprocessor(project.input, tensor), tensor)
+    samples = calibration_samples(frames, project.input, graph.inputs[0]) if frames else ()
+    sha256 = frames.sha256 if frames else None
     wanted: tuple[Scheme, ...] = project.recipe.schemes or tuple(s for s in SCHEMES if s != "int8" or samples)
-    schemes: tuple[Scheme, ...] = (
-        "float32",
-        *(scheme for scheme in SCHEMES if scheme in wanted and scheme != "float32"),
-    )
+    schemes = [scheme for scheme in SCHEMES if scheme == "float32" or scheme in wanted]
     made = []
-    for done, scheme in enumerate(schemes, 1):
-        sha256 = frames.sha256 if frames is not None else None
-        progress.advance((done - 1) / len(schemes), scheme)
-        started = done - 1
-
-        def told(part: float, started: int = started, scheme: str = scheme) -> None:
-            progress.advance((started + part) / len(schemes), scheme)
-
+    for done, scheme in enumerate(schemes):
+        told = partial(_tell, progress, scheme, done, len(schemes))
+        told(0.0)
         made.append(quantize(graph, scheme, samples=samples, calibration_sha256=sha256, progress=told))
     return made
+
+
+def _tell(progress: Progress, scheme: Scheme, done: int, total: int, part: float) -> None:
+    progress.advance((done + part) / total, scheme)
 
 
 def _package(

@@ -8,13 +8,13 @@ import numpy as np
 from relens.engines import EngineReport, load_engine
 from relens.errors import BadData
 from relens.files import check_writable
-from relens.graph import Graph, float_tensors, with_metadata
+from relens.graph import Graph, Tensor, float_tensors, with_metadata
 from relens.pipeline.labels import check_labels
 from relens.pipeline.progress import Progress, Silent
 from relens.quantize import InputOutput, Samples, check_request, quantize
 from relens.sources import Imported, import_model
 from relens.spec import InputSpec, ModelSpec, Scheme
-from relens.vision import Preprocessor, frames_from
+from relens.vision import Frames, Preprocessor, frames_from
 
 
 @dataclass(frozen=True)
@@ -98,11 +98,16 @@ def import_source(model: ModelSpec, progress: Progress) -> Imported:
     )
 
 
+def calibration_samples(frames: Frames, spec: InputSpec, tensor: Tensor) -> Samples:
+    """Pictures through the vision contract, as the quantizer wants them."""
+    preprocessor = Preprocessor(spec, tensor)
+    return [{tensor.name: preprocessor(frame).tensor} for frame in frames]
+
+
 def _samples(calibration: Path, graph: Graph, spec: InputSpec) -> Samples:
     tensor = graph.inputs[0]
     if calibration.suffix != ".npy":
-        preprocessor = Preprocessor(spec, tensor)
-        return [{tensor.name: preprocessor(frame).tensor.copy()} for frame in frames_from(calibration, 128)]
+        return calibration_samples(frames_from(calibration, 128), spec, tensor)
     try:
         rows = np.load(calibration, allow_pickle=False)
     except (OSError, ValueError, EOFError) as trouble:

@@ -48,12 +48,19 @@ class Frames:
         """At most `count` of them, evenly spread."""
         if count is None or len(self) <= count:
             return self
-        chosen = np.linspace(0, len(self) - 1, count).round().astype(int)
+        chosen = evenly(len(self), count)
         return Frames(
             tuple(self.names[i] for i in chosen),
             tuple(self.files[i] for i in chosen) if self.files else (),
             tuple(self.pictures[i] for i in chosen) if self.pictures else (),
         )
+
+
+def evenly(total: int, limit: int | None) -> list[int]:
+    """Indices of at most `limit` out of `total` things, evenly spread, the first and the last among them."""
+    if limit is None or total <= limit:
+        return list(range(total))
+    return [int(index) for index in np.linspace(0, total - 1, limit).round()]
 
 
 def read_picture(path: Path) -> Frame:
@@ -97,9 +104,7 @@ def _from_clip(path: Path, limit: int | None) -> Frames:
     try:
         with av.open(str(path)) as clip:
             total = sum(1 for _ in clip.decode(video=0))
-        wanted = set(range(total))
-        if limit is not None and total > limit:
-            wanted = set(np.linspace(0, total - 1, limit).round().astype(int).tolist())
+        wanted = set(evenly(total, limit))
         with av.open(str(path)) as clip:
             pictures = tuple(
                 frame.to_ndarray(format="bgr24") for index, frame in enumerate(clip.decode(video=0)) if index in wanted
