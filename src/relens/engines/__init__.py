@@ -32,6 +32,7 @@ class EngineReport:
 
     partitions: sub-graphs handed to the delegate; more than one means hand-overs in between.
     fallback_ops: operators left to the engine's reference kernels.
+    kernels: layer and kernel of all that runs, as `Convolution jit_avx512_f32`; empty where the engine does not tell.
     """
 
     engine: str
@@ -41,6 +42,7 @@ class EngineReport:
     fallback_ops: tuple[str, ...]
     threads: int
     precision: str
+    kernels: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         left = f", {len(self.fallback_ops)} ops outside" if self.fallback_ops else ""

@@ -68,8 +68,10 @@ def _port(ports: list[Any], tensor: Tensor) -> Any:
 
 def _report(compiled: Any, threads: int) -> EngineReport:
     kernels: Counter[str] = Counter()
+    every: list[str] = []
     for layer in compiled.get_runtime_model().get_ops():
         facts = {key: str(value.astype(str)) for key, value in layer.get_rt_info().items() if key in _FACTS}
+        every.append(f"{facts.get('layerType')} {facts.get('primitiveType')}")
         if facts.get("layerType") in COMPUTE_LAYERS:
             kernels[f"{facts['primitiveType']} {facts['runtimePrecision']}"] += 1
     precisions = Counter(kernel.rsplit(" ", 1)[-1] for kernel in kernels.elements())
@@ -82,6 +84,7 @@ def _report(compiled: Any, threads: int) -> EngineReport:
         fallback_ops=(),
         threads=threads,
         precision=" and ".join(name for name, _ in precisions.most_common()) or "unknown",
+        kernels=tuple(sorted(kernel for kernel in every if not kernel.split()[1].startswith("unknown"))),
     )
 
 

@@ -48,11 +48,14 @@ class Frames:
         """At most `count` of them, evenly spread."""
         if count is None or len(self) <= count:
             return self
-        chosen = evenly(len(self), count)
+        return self.chosen(evenly(len(self), count))
+
+    def chosen(self, places: Sequence[int]) -> "Frames":
+        """The pictures at these places."""
         return Frames(
-            tuple(self.names[i] for i in chosen),
-            tuple(self.files[i] for i in chosen) if self.files else (),
-            tuple(self.pictures[i] for i in chosen) if self.pictures else (),
+            tuple(self.names[i] for i in places),
+            tuple(self.files[i] for i in places) if self.files else (),
+            tuple(self.pictures[i] for i in places) if self.pictures else (),
         )
 
 

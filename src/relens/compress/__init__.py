@@ -1,0 +1,1 @@
+"""Pruning, fewer layers, distillation, quantization-aware training: float Graph -> Graph."""

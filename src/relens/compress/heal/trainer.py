@@ -1,0 +1,138 @@
+"""Teacher and student side by side: the loss of one batch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from relens.compress.heal.targets import Target
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A target, under the name of the teacher's and the student's output, with its weight in the loss.
+
+    spread: the variance of each of the teacher's channels, (C,).
+    """
+
+    target: Target
+    teacher: str
+    student: str
+    weight: float
+    spread: NDArray[np.float32]
+
+
+class Match(keras.layers.Layer):
+    """How far the student is from the teacher in one target; 0 is perfect, about 1 is knowing nothing.
+
+    classes: Kullback-Leibler divergence of softened distributions, times the square of the temperature (Hinton et al.
+        2015). independent: the same for each yes-or-no question. values: squared difference in units of the teacher's
+        own spread, channel by channel over the last axis, linear for outliers. feature: squared difference in units
+        of the teacher's spread, through a trained projection where the student has other channels (Romero et al.
+        2015).
+    """
+
+    def __init__(
+        self, target: Target, teacher: Any, student: Any, *, spread: NDArray[np.float32], temperature: float, seed: int
+    ) -> None:
+        super().__init__()
+        self.kind, self.temperature = target.kind, temperature
+        # Channels that hardly move count by the whole tensor's spread: noise must not be magnified.
+        self.scale = 1.0 / np.sqrt(np.maximum(spread, 0.01 * spread.mean()) + 1e-12)
+        self.projection: Any | None = None
+        if target.kind == "feature" and teacher.shape[-1] != student.shape[-1]:
+            start = keras.initializers.GlorotUniform(seed=seed)
+            self.projection = keras.layers.Dense(teacher.shape[-1], kernel_initializer=start)
+            self.projection.build(student.shape)
+        self.built = True
+
+    def call(self, teacher: Any, student: Any) -> Any:
+        """Both (N, ..., C) -> a scalar."""
+        if self.kind in ("classes", "independent"):
+            return self._divergence(teacher, student)
+        if self.projection is not None:
+            student = self.projection(student)
+        difference = (student - teacher) * self.scale
+        if self.kind == "feature":
+            return ops.mean(ops.square(difference))
+        size = ops.abs(difference)
+        return ops.mean(ops.where(size < 1.0, ops.square(difference), 2.0 * size - 1.0))
+
+    def _divergence(self, teacher: Any, student: Any) -> Any:
+        if self.kind == "independent":
+            # A question of two answers: logits (z, 0).
+            teacher, student = (ops.stack([z, ops.zeros_like(z)], axis=-1) for z in (teacher, student))
+        t, s = teacher / self.temperature, student / self.temperature
+        gap = ops.log_softmax(t, axis=-1) - ops.log_softmax(s, axis=-1)
+        return self.temperature**2 * ops.mean(ops.sum(ops.softmax(t, axis=-1) * gap, axis=-1))
+
+
+class Healing(keras.Model):
+    """The student, trained to answer as the teacher does.
+
+    Args:
+        teacher, student: functional models whose outputs are dicts; the teacher's weights stay.
+        pairs: what to match.
+        label_share: how much true labels count beside the teacher, 0..1; they come as `y`, (N, classes), summing to 1.
+    """
+
+    def __init__(
+        self,
+        teacher: keras.Model,
+        student: keras.Model,
+        pairs: Sequence[Pair],
+        *,
+        temperature: float,
+        label_share: float = 0.0,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.teacher, self.student = teacher, student
+        self.label_share = label_share
+        self.scores = next((pair.student for pair in pairs if pair.target.kind == "classes"), None)
+        self.teacher.trainable = False
+        self.pairs = tuple(pairs)
+        self.matches = [
+            Match(
+                pair.target,
+                teacher.output[pair.teacher],
+                student.output[pair.student],
+                spread=pair.spread,
+                temperature=temperature,
+                seed=seed + place,
+            )
+            for place, pair in enumerate(pairs)
+        ]
+        self.built = True
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        """The student's outputs."""
+        return self.student(x, training=training)
+
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> Any:
+        """The weighted sum over all targets; Keras calls it in each step."""
+        share = self.label_share if y is not None else 0.0
+        loss = 0.0
+        if share < 1.0:
+            answers = self.teacher(x, training=False)
+            loss = (1.0 - share) * sum(
+                pair.weight * match(ops.stop_gradient(answers[pair.teacher]), y_pred[pair.student])
+                for match, pair in zip(self.matches, self.pairs, strict=True)
+            )
+        if share > 0.0:
+            loss -= share * ops.mean(ops.sum(y * ops.log_softmax(y_pred[self.scores], axis=-1), axis=-1))
+        return loss
+
+    def distance(self, teacher: Any, student: Any) -> float:
+        """The loss of the outputs alone, features aside, between answers that are given as arrays."""
+        return sum(
+            float(match(teacher[pair.teacher], student[pair.student]))
+            for match, pair in zip(self.matches, self.pairs, strict=True)
+            if match.kind != "feature"
+        )

@@ -1,0 +1,191 @@
+"""A float graph as a Keras functional model, op for op, and back."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+
+from relens.errors import BadModel
+from relens.graph import Graph, Op, Tensor
+from relens.graph.edit import with_operands
+from relens.lift.ops import RULES
+from relens.lift.site import Additions, Block, Site, Unliftable, Value
+
+
+@dataclass(frozen=True)
+class Kept:
+    """An operation that Keras cannot say: it stays in the graph as it is.
+
+    The model ends at its operands, which become outputs, and starts again at its results, which become inputs.
+    """
+
+    op: Op
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.op.name} (op {self.op.index}): {self.reason}"
+
+
+@dataclass(frozen=True, repr=False)
+class Lifted:
+    """A graph's Keras model.
+
+    Attributes:
+        graph: what was lifted.
+        model: inputs and outputs are dicts by tensor name, (N, ...) for the graph's (1, ...). The inputs are the
+            graph's, then the results of kept operations that others read; the outputs likewise.
+        blocks: operation index -> its trained layers.
+        kept: operations that are not in the model.
+    """
+
+    graph: Graph
+    model: keras.Model
+    blocks: Mapping[int, Block]
+    kept: tuple[Kept, ...] = field(default=())
+
+    def __repr__(self) -> str:
+        trained = sum(int(np.prod(weight.shape)) for weight in self.model.trainable_variables)
+        lines = [f"Lifted({len(self.graph.ops)} ops, {len(self.blocks)} with weights, {trained:,} trained numbers)"]
+        return "\n".join(lines + [f"  kept  {kept}" for kept in self.kept[:8]])
+
+
+def lift(graph: Graph, additions: Additions | None = None) -> Lifted:
+    """Make a trainable Keras model of a float graph.
+
+    Args:
+        graph: float, each input with a batch of 1 in front.
+        additions: layers that training puts in between.
+
+    Raises:
+        BadModel: RL-LIFT-001 when the graph has no batch in front or no weights that can be trained.
+    """
+    walk = _Walk(graph, additions or Additions())
+    for op in graph.ops:
+        walk.visit(op)
+    if not walk.blocks:
+        raise _unliftable(graph, "it has no weights that can be trained")
+    model = keras.Model(walk.entries, walk.exits(), name="lifted")
+    return Lifted(graph, model, dict(walk.blocks), tuple(walk.kept))
+
+
+def lower(lifted: Lifted) -> Graph:
+    """The graph with the model's weights, normalization folded in: the same operations in the same order.
+
+    Raises:
+        BadModel: RL-LIFT-002 when training has left NaN or infinity in a weight.
+    """
+    constants = {
+        (op, position): value for op, block in lifted.blocks.items() for position, value in block.operands().items()
+    }
+    for (op, _), value in constants.items():
+        if not np.isfinite(value).all():
+            raise BadModel(
+                "RL-LIFT-002",
+                f"the weights of {lifted.graph.ops[op].name} (op {op}) hold NaN or infinity after training",
+                hint="train with a lower learning rate",
+            )
+    return with_operands(lifted.graph, constants)
+
+
+class _Walk:
+    """From operation to operation in order of execution; what each tensor has become."""
+
+    def __init__(self, graph: Graph, additions: Additions) -> None:
+        self.graph, self.additions = graph, additions
+        self.blocks: dict[int, Block] = {}
+        self.kept: list[Kept] = []
+        self.entries: dict[str, Any] = {}
+        self.cuts: list[int] = []
+        self.values: dict[int, Value] = {}
+        self.names = {tensor.index: tensor.name for tensor in (*graph.inputs, *graph.outputs)}
+        for tensor in graph.inputs:
+            if not tensor.shape or tensor.shape[0] != 1:
+                raise _unliftable(graph, f"input `{tensor.name}` {tensor.shape} has no batch of 1 in front")
+            self._enter(tensor)
+
+    def visit(self, op: Op) -> None:
+        operands = tuple(self.graph.tensors[index] if index >= 0 else None for index in op.inputs)
+        try:
+            self._lift(op, operands)
+        except Unliftable as reason:
+            self._keep(op, str(reason))
+
+    def exits(self) -> dict[str, Value]:
+        """The model's outputs: the graph's, and what kept operations read."""
+        wanted = [*(tensor.index for tensor in self.graph.outputs), *dict.fromkeys(self.cuts)]
+        found = {self._name(index): self.values[index] for index in wanted}
+        inputs = {id(value) for value in self.entries.values()}
+        return {
+            name: value
+            for name, value in found.items()
+            if not isinstance(value, np.ndarray) and id(value) not in inputs
+        }
+
+    def _lift(self, op: Op, operands: tuple[Tensor | None, ...]) -> None:
+        rule = RULES.get(op.name)
+        if rule is None or op.custom:
+            raise Unliftable("no rule for it")
+        results = tuple(self.graph.tensors[index] for index in op.outputs)
+        inputs = tuple(None if tensor is None else self._value(tensor) for tensor in operands)
+        constant = all(value is None or isinstance(value, np.ndarray) for value in inputs) or op.name == "SHAPE"
+        made = rule(Site(op, inputs, operands, results, self.additions, self.blocks))
+        values = made if isinstance(made, tuple) else (made,)
+        for tensor, value in zip(results, values, strict=True):
+            self.values[tensor.index] = self._checked(tensor, value, constant=constant)
+
+    def _checked(self, tensor: Tensor, value: Value, *, constant: bool) -> Value:
+        if constant:
+            folded = np.asarray(keras.ops.convert_to_numpy(value))
+            return folded.astype(tensor.dtype, copy=False)
+        if tuple(value.shape[1:]) != tensor.shape[1:]:
+            raise Unliftable(f"it gives {tuple(value.shape)} where the graph has {tensor.shape}")
+        layer = self.additions.tensor(tensor)
+        return value if layer is None else layer(value)
+
+    def _keep(self, op: Op, reason: str) -> None:
+        self.kept.append(Kept(op, reason))
+        self.blocks.pop(op.index, None)
+        for index in op.inputs:
+            if index >= 0 and not self.graph.tensors[index].constant:
+                self.cuts.append(index)
+        for index in op.outputs:
+            self._enter(self.graph.tensors[index])
+
+    def _enter(self, tensor: Tensor) -> None:
+        name = self._name(tensor.index)
+        entry = keras.Input(batch_shape=(None, *tensor.shape[1:]), dtype=tensor.dtype, name=_keras_name(name))
+        self.entries[name] = entry
+        layer = self.additions.tensor(tensor)
+        self.values[tensor.index] = entry if layer is None else layer(entry)
+
+    def _value(self, tensor: Tensor) -> Value:
+        if tensor.index not in self.values:
+            if not tensor.constant:
+                raise Unliftable("it reads what nothing writes")
+            self.values[tensor.index] = self.graph.constant(tensor)
+        return self.values[tensor.index]
+
+    def _name(self, index: int) -> str:
+        return self.names.setdefault(index, self.graph.tensors[index].tensor_name)
+
+
+def _keras_name(name: str) -> str:
+    return name.replace("/", ".").replace(":", ".")
+
+
+def _unliftable(graph: Graph, why: str) -> BadModel:
+    return BadModel(
+        "RL-LIFT-001",
+        f"the graph with sha256 {graph.sha256[:12]} cannot be trained: {why}",
+        hint="quantization still works: leave training out of [recipe]",
+    )
+
+
+def listed(kept: Iterable[Kept]) -> str:
+    """Kept operations by name, with how often and why."""
+    reasons: dict[tuple[str, str], int] = {}
+    for one in kept:
+        reasons[one.op.name, one.reason] = reasons.get((one.op.name, one.reason), 0) + 1
+    return "; ".join(f"{count} x {name} ({reason})" for (name, reason), count in reasons.items()) or "none"

@@ -1,0 +1,259 @@
+"""Operations that move numbers and leave them as they are. The batch stays in front."""
+
+from typing import Any
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from keras import ops
+
+from relens.lift.site import Rule, Site, Unliftable, Value
+
+
+def reshape(site: Site) -> Value:
+    """Whatever the graph's result is, with the batch in front: windows cut out of a picture multiply it."""
+    shape = site.results[0].shape
+    if not shape:
+        raise Unliftable("a scalar has no batch")
+    return ops.reshape(site.inputs[0], shape if isinstance(site.inputs[0], np.ndarray) else (-1, *shape[1:]))
+
+
+def transpose(site: Site) -> Value:
+    """Any order that leaves the batch in front."""
+    order = site.integers(1)
+    if order[0] != 0 and not isinstance(site.inputs[0], np.ndarray):
+        raise Unliftable("it moves the batch")
+    return ops.transpose(site.inputs[0], order)
+
+
+def concatenation(site: Site) -> Value:
+    """Along any axis but the batch's; constants are repeated for each picture."""
+    position = next((p for p, value in enumerate(site.inputs) if not isinstance(value, np.ndarray)), 0)
+    axis = site.axis(site.options.axis, position)
+    return site.activated(ops.concatenate(_repeated(site, position), axis=axis))
+
+
+def pack(site: Site) -> Value:
+    """Along a new axis behind the batch's."""
+    position = next((p for p, value in enumerate(site.inputs) if not isinstance(value, np.ndarray)), 0)
+    rank = len(site.inputs[position].shape) + 1
+    axis = site.options.axis % rank
+    if axis == 0 and not isinstance(site.inputs[position], np.ndarray):
+        raise Unliftable("it stacks in front of the batch")
+    return ops.stack(_repeated(site, position), axis=axis)
+
+
+def unpack(site: Site) -> tuple[Value, ...]:
+    """Along any axis but the batch's."""
+    return tuple(ops.unstack(site.inputs[0], site.options.num, axis=site.axis(site.options.axis)))
+
+
+def split(site: Site) -> tuple[Value, ...]:
+    """Operands: axis, data; equal parts."""
+    axis = site.axis(site.integers(0)[0], 1)
+    return tuple(ops.split(site.inputs[1], site.options.numSplits, axis=axis))
+
+
+def split_v(site: Site) -> tuple[Value, ...]:
+    """Operands: data, sizes, axis."""
+    axis, sizes = site.axis(site.integers(2)[0]), [result.shape for result in site.results]
+    ends = np.cumsum([shape[axis] for shape in sizes])[:-1].tolist()
+    return tuple(ops.split(site.inputs[0], ends, axis=axis))
+
+
+def slice_(site: Site) -> Value:
+    """Operands: data, begin, size (-1: to the end)."""
+    x = site.inputs[0]
+    pairs = list(zip(site.integers(1), site.integers(2), strict=True))
+    return _picked(x, site, tuple(slice(begin, None if size == -1 else begin + size) for begin, size in pairs))
+
+
+def strided_slice(site: Site) -> Value:
+    """Operands: data, begin, end, strides; bits of the masks say which of them count."""
+    o = site.options
+    index: list[Any] = []
+    for place, (begin, end, step) in enumerate(zip(*(site.integers(p) for p in (1, 2, 3)), strict=True)):
+        bit = 1 << place
+        if o.ellipsisMask & bit:
+            index.append(...)
+        elif o.newAxisMask & bit:
+            index.append(None)
+        elif o.shrinkAxisMask & bit:
+            index.append(begin)
+        else:
+            index.append(slice(None if o.beginMask & bit else begin, None if o.endMask & bit else end, step))
+    return _picked(site, site.inputs[0], tuple(index))
+
+
+def _picked(site: Site, x: Value, index: tuple[Any, ...]) -> Value:
+    if isinstance(x, np.ndarray):
+        return x[index]
+    first = index[0] if index else slice(None)
+    if first is not ... and not (isinstance(first, slice) and range(*first.indices(1)) == range(1)):
+        raise Unliftable("it picks from the batch")
+    return x[(slice(None), *index[1:])] if first is not ... else x[index]
+
+
+def gather(site: Site) -> Value:
+    """Picks along an axis by constant indices."""
+    if site.options.batchDims:
+        raise Unliftable("its indices differ from picture to picture")
+    return ops.take(site.inputs[0], site.constant(1), axis=site.axis(site.options.axis))
+
+
+def pad(site: Site) -> Value:
+    """Operands: data, paddings, and the value padded with, else 0."""
+    value = float(site.constant(2)) if len(site.inputs) > 2 else 0.0
+    return ops.pad(site.inputs[0], _paddings(site), mode="constant", constant_values=value)
+
+
+def mirror_pad(site: Site) -> Value:
+    """Mirrored with or without the edge itself."""
+    mode = {schema.MirrorPadMode.REFLECT: "reflect", schema.MirrorPadMode.SYMMETRIC: "symmetric"}
+    return ops.pad(site.inputs[0], _paddings(site), mode=mode[site.options.mode])
+
+
+def _paddings(site: Site) -> list[list[int]]:
+    paddings = site.constant(1).tolist()
+    if any(paddings[0]) and not isinstance(site.inputs[0], np.ndarray):
+        raise Unliftable("it pads the batch")
+    return [[int(before), int(after)] for before, after in paddings]
+
+
+def tile(site: Site) -> Value:
+    """Repeats along axes other than the batch's."""
+    repeats = site.integers(1)
+    if repeats[0] != 1 and not isinstance(site.inputs[0], np.ndarray):
+        raise Unliftable("it repeats the batch")
+    return ops.tile(site.inputs[0], repeats)
+
+
+def broadcast_to(site: Site) -> Value:
+    """To the result's shape, the batch aside."""
+    x, shape = site.inputs[0], site.results[0].shape
+    if isinstance(x, np.ndarray):
+        return np.broadcast_to(x, shape)
+    if len(x.shape) != len(shape) or shape[0] != 1:
+        raise Unliftable("it broadcasts along the batch")
+    return x + ops.zeros(shape, dtype=x.dtype)
+
+
+def expand_dims(site: Site) -> Value:
+    """A new axis of size 1 behind the batch's."""
+    x = site.inputs[0]
+    axis = site.integers(1)[0] % (len(x.shape) + 1)
+    if axis == 0 and not isinstance(x, np.ndarray):
+        raise Unliftable("it adds an axis in front of the batch")
+    return ops.expand_dims(x, axis)
+
+
+def squeeze(site: Site) -> Value:
+    """Without axes of size 1; an empty list means all of them, the batch among them."""
+    x = site.inputs[0]
+    axes = [int(number) for number in site.options.squeezeDims] if site.options.squeezeDims is not None else []
+    if isinstance(x, np.ndarray):
+        return np.squeeze(x, tuple(axes) or None)
+    if not axes:
+        raise Unliftable("it removes the batch")
+    return ops.squeeze(x, tuple(site.axis(number) for number in axes))
+
+
+def depth_to_space(site: Site) -> Value:
+    """Channels to blocks of pixels."""
+    x, block = site.data(), site.options.blockSize
+    _, height, width, channels = x.shape
+    out = channels // block**2
+    x = ops.reshape(x, (-1, height, width, block, block, out))
+    return ops.reshape(ops.transpose(x, (0, 1, 3, 2, 4, 5)), (-1, height * block, width * block, out))
+
+
+def space_to_depth(site: Site) -> Value:
+    """Blocks of pixels to channels."""
+    x, block = site.data(), site.options.blockSize
+    _, height, width, channels = x.shape
+    x = ops.reshape(x, (-1, height // block, block, width // block, block, channels))
+    shape = (-1, height // block, width // block, block * block * channels)
+    return ops.reshape(ops.transpose(x, (0, 1, 3, 2, 4, 5)), shape)
+
+
+def space_to_batch_nd(site: Site) -> Value:
+    """Every b-th pixel to a picture of its own, as old dilated convolutions do; the blocks stand outside the batch."""
+    (rows, columns), x = site.integers(1), site.data()
+    x = ops.pad(x, [[0, 0], *site.constant(2).tolist(), [0, 0]])
+    _, height, width, channels = x.shape
+    x = ops.reshape(x, (-1, height // rows, rows, width // columns, columns, channels))
+    x = ops.transpose(x, (2, 4, 0, 1, 3, 5))
+    return ops.reshape(x, (-1, height // rows, width // columns, channels))
+
+
+def batch_to_space_nd(site: Site) -> Value:
+    """The way back."""
+    (rows, columns), x = site.integers(1), site.data()
+    _, height, width, channels = x.shape
+    x = ops.transpose(ops.reshape(x, (rows, columns, -1, height, width, channels)), (2, 3, 0, 4, 1, 5))
+    x = ops.reshape(x, (-1, height * rows, width * columns, channels))
+    (top, bottom), (left, right) = site.constant(2).tolist()
+    return x[:, top : height * rows - bottom, left : width * columns - right, :]
+
+
+def shape_(site: Site) -> Value:
+    """Known, since only the batch is open, and the graph's is 1."""
+    tensor = site.tensors[0]
+    if tensor is None:
+        raise Unliftable("it has no operand")
+    return np.array(tensor.shape, np.dtype(site.results[0].dtype))
+
+
+def fill(site: Site) -> Value:
+    """A constant of one value."""
+    return np.full(site.integers(0), site.constant(1))
+
+
+def dequantize(site: Site) -> Value:
+    """Constants stored as float16."""
+    if site.constant(0).dtype != np.float16:
+        raise Unliftable("it is part of a quantized graph")
+    return site.constant(0).astype(np.float32)
+
+
+def _repeated(site: Site, position: int) -> list[Value]:
+    """The operands, constants repeated for each picture of the batch of operand `position`."""
+    like = site.inputs[position]
+    if isinstance(like, np.ndarray):
+        return list(site.inputs)
+    made = []
+    for value in site.inputs:
+        if isinstance(value, np.ndarray):
+            if value.shape[0] != 1:
+                raise Unliftable("a constant differs along the batch")
+            zeros = ops.sum(ops.zeros_like(like), axis=tuple(range(1, len(like.shape))), keepdims=True)
+            value = ops.cast(zeros, value.dtype.name) + value  # noqa: PLW2901
+        made.append(value)
+    return made
+
+
+RULES: dict[str, Rule] = {
+    "RESHAPE": reshape,
+    "TRANSPOSE": transpose,
+    "CONCATENATION": concatenation,
+    "PACK": pack,
+    "UNPACK": unpack,
+    "SPLIT": split,
+    "SPLIT_V": split_v,
+    "SLICE": slice_,
+    "STRIDED_SLICE": strided_slice,
+    "GATHER": gather,
+    "PAD": pad,
+    "PADV2": pad,
+    "MIRROR_PAD": mirror_pad,
+    "TILE": tile,
+    "BROADCAST_TO": broadcast_to,
+    "EXPAND_DIMS": expand_dims,
+    "SQUEEZE": squeeze,
+    "DEPTH_TO_SPACE": depth_to_space,
+    "SPACE_TO_DEPTH": space_to_depth,
+    "SPACE_TO_BATCH_ND": space_to_batch_nd,
+    "BATCH_TO_SPACE_ND": batch_to_space_nd,
+    "SHAPE": shape_,
+    "FILL": fill,
+    "DEQUANTIZE": dequantize,
+}
