@@ -41,6 +41,8 @@ CODES: dict[str, str] = {
     "RL-QUANT-001": "input and output types that contradict the scheme",
     "RL-QUANT-002": "full int8 without representative pictures",
     "RL-QUANT-003": "the quantizer cannot treat this graph",
+    "RL-QUANT-004": "no such tensor or operation in the graph",
+    "RL-QUANT-005": "ranges, operations kept in float or weight bits that make no sense",
     "RL-BUNDLE-001": "not a bundle, or a damaged one",
     "RL-BUNDLE-002": "a file in the bundle is not what the manifest says",
     "RL-BUNDLE-003": "a bundle of a version this relens does not read",

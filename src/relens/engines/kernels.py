@@ -1,13 +1,15 @@
 """The kernels another processor would choose: which they are, and how to keep the engines of this process to them.
 
-An engine asks the processor what it can do and picks its kernels by the answer. An Atom without AVX gets other ones than
-a workstation, and int8 against float comes out the other way round there. Kernels for the lesser processor run on
-this one just as well; so relative speeds (not milliseconds) can be had without the device.
+An engine asks the processor what it can do and picks its kernels by the answer. An Atom without AVX gets other ones
+than a workstation, and int8 against float may come out the other way round there. Kernels for the lesser processor run
+on this one just as well; so relative speeds (not milliseconds) can be had without the device, and so can what depends
+on the kernel chosen: OpenVINO's int8 saturates on "sse4.1" and "avx2" as on any processor without VNNI.
 
 What is kept to the named kernels, and what is not:
     litert      all that XNNPACK runs. Operators outside of it (`EngineReport.fallback_ops`) are not.
-    openvino    what oneDNN runs: convolutions, most matrix products, pooling, element-wise operators. Its own
-                just-in-time kernels (reductions, FakeQuantize, fused subgraphs) and MLAS (float matrix products) are not.
+    openvino    what oneDNN runs: convolutions, most matrix products, pooling, element-wise operators. Not its own
+                just-in-time kernels (reductions, FakeQuantize, fused subgraphs), nor MLAS (float matrix products):
+                those stay AVX2 or AVX-512. What the compiler decides by the processor itself stays this machine's too.
     TensorFlow  is not, should it be in the same process.
 """
 
@@ -50,7 +52,7 @@ class Level:
 
 
 LEVELS = {
-    "sse4.1": Level(0x0F, "SSE41", ("avx", "f16c", "fma", "amx", "vnni"), "sse4_1"),
+    "sse4.1": Level(0x0F, "SSE41", ("avx", "f16c", "fma3", "amx", "vnni"), "sse4_1"),
     "avx2": Level(0xFF, "AVX2", ("avx512", "avx256", "avxvnni", "amx", "vnni"), "avx2"),
 }
 """By the names that `kernels_of` gives."""
@@ -66,7 +68,7 @@ class Choice:
 
 
 def kernels_of(device: Device) -> str:
-    """The best kernels engines choose on a device: "sse4.1" on x86 without AVX, "aarch64" on ARM without dot products."""
+    """The best kernels engines choose on a device: "sse4.1" on x86 without AVX, elsewhere its architecture."""
     has = frozenset(device.instruction_sets)
     if device.architecture not in _X86:
         return f"{device.architecture} with dot products" if "asimddp" in has else device.architecture

@@ -40,7 +40,7 @@ def with_operands(graph: Graph, constants: Mapping[Operand, NDArray[Any]]) -> Gr
             main.operators[op].inputs = inputs
 
     changed = edited(graph, change)
-    moved = any(_shape(graph, operand) != value.shape for operand, value in constants.items())
+    moved = any(_shape(graph, operand) not in {None, value.shape} for operand, value in constants.items())
     return compacted(with_inferred_shapes(changed) if moved or _shape_operands(graph, constants) else changed)
 
 
@@ -64,28 +64,44 @@ def rewired(graph: Graph, instead: Mapping[int, int]) -> Graph:
 
 
 def with_outputs(graph: Graph, tensors: Sequence[int]) -> Graph:
-    """The graph with more tensors as outputs, named after themselves in its signatures; for looking inside."""
+    """The graph with more tensors as outputs, under their `inner_names` in its signatures; for looking inside."""
     present = {tensor.index for tensor in graph.outputs}
     extra = [index for index in dict.fromkeys(tensors) if index not in present]
+    names = inner_names(graph)
 
     def change(model: Any) -> None:
         main = model.subgraphs[0]
         main.outputs = [*main.outputs, *extra]
-        for signature in model.signatureDefs or []:
+        for signature in _signatures(model):
             for index in extra:
                 entry = schema.TensorMapT()
-                entry.name, entry.tensorIndex = main.tensors[index].name, index
+                entry.name, entry.tensorIndex = names[index], index
                 signature.outputs.append(entry)
 
     return edited(graph, change)
 
 
+def inner_names(graph: Graph) -> list[str]:
+    """A name for each tensor: inputs and outputs by the signature, the others by their own name, no name twice.
+
+    A name that is empty, or already another tensor's, gets the tensor's index behind it.
+    """
+    names = {tensor.index: tensor.name for tensor in (*graph.inputs, *graph.outputs)}
+    taken = set(names.values())
+    for tensor in graph.tensors:
+        if tensor.index not in names:
+            name = tensor.tensor_name
+            names[tensor.index] = f"{name}#{tensor.index}" if not name or name in taken else name
+            taken.add(names[tensor.index])
+    return [names[tensor.index] for tensor in graph.tensors]
+
+
 def compacted(graph: Graph) -> Graph:
-    """The graph without operations and tensors that no output needs; the signature's inputs stay."""
+    """The graph without operations and tensors that no output needs; inputs stay, and operations without a result."""
     needed = {tensor.index for tensor in graph.outputs}
     kept = []
     for op in reversed(graph.ops):
-        if needed & set(op.outputs):
+        if needed & set(op.outputs) or not op.outputs:  # one without a result is there for its effect
             needed |= {index for index in (*op.inputs, *op.outputs) if index >= 0}
             kept.append(op.index)
     needed |= {tensor.index for tensor in graph.inputs}
@@ -102,8 +118,8 @@ def compacted(graph: Graph) -> Graph:
             op.outputs = [place[index] for index in op.outputs]
         main.inputs = [place[index] for index in main.inputs]
         main.outputs = [place[index] for index in main.outputs]
-        for signature in model.signatureDefs or []:
-            for entry in (*signature.inputs, *signature.outputs):
+        for signature in _signatures(model):
+            for entry in (*(signature.inputs or []), *(signature.outputs or [])):
                 entry.tensorIndex = place[entry.tensorIndex]
 
     return edited(graph, change)
@@ -136,6 +152,10 @@ def with_inferred_shapes(graph: Graph) -> Graph:
                 table.shapeSignature = None
 
     return edited(graph, change)
+
+
+def _signatures(model: Any) -> list[Any]:
+    return [signature for signature in model.signatureDefs or [] if signature.subgraphIndex == 0]
 
 
 def _constant(model: Any, name: str, value: NDArray[Any]) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 
 from relens.errors import BadModel
 from relens.graph import Graph, Op, Tensor
-from relens.graph.edit import with_operands
+from relens.graph.edit import inner_names, with_operands
 from relens.lift.ops import RULES
 from relens.lift.site import Additions, Block, Site, Unliftable, Value
 
@@ -70,8 +70,12 @@ def lift(graph: Graph, additions: Additions | None = None) -> Lifted:
     return Lifted(graph, model, dict(walk.blocks), tuple(walk.kept))
 
 
-def lower(lifted: Lifted) -> Graph:
+def lower(lifted: Lifted, *, onto: Graph | None = None) -> Graph:
     """The graph with the model's weights, normalization folded in: the same operations in the same order.
+
+    Args:
+        lifted: the model.
+        onto: a graph with the same operations, if it is not the lifted one (which may have inner tensors as outputs).
 
     Raises:
         BadModel: RL-LIFT-002 when training has left NaN or infinity in a weight.
@@ -86,7 +90,11 @@ def lower(lifted: Lifted) -> Graph:
                 f"the weights of {lifted.graph.ops[op].name} (op {op}) hold NaN or infinity after training",
                 hint="train with a lower learning rate",
             )
-    return with_operands(lifted.graph, constants)
+    return with_operands(onto or lifted.graph, constants)
+
+
+_KINDS = {"float32": "f", "bool": "b", **dict.fromkeys(("int8", "uint8", "int16", "int32", "int64"), "i")}
+_WITHOUT_BATCH = "which has no place in a batch of pictures"
 
 
 class _Walk:
@@ -99,7 +107,7 @@ class _Walk:
         self.entries: dict[str, Any] = {}
         self.cuts: list[int] = []
         self.values: dict[int, Value] = {}
-        self.names = {tensor.index: tensor.name for tensor in (*graph.inputs, *graph.outputs)}
+        self.names = inner_names(graph)
         for tensor in graph.inputs:
             if not tensor.shape or tensor.shape[0] != 1:
                 raise _unliftable(graph, f"input `{tensor.name}` {tensor.shape} has no batch of 1 in front")
@@ -114,9 +122,10 @@ class _Walk:
 
     def exits(self) -> dict[str, Value]:
         """The model's outputs: the graph's, and what kept operations read."""
-        wanted = [*(tensor.index for tensor in self.graph.outputs), *dict.fromkeys(self.cuts)]
-        found = {self._name(index): self.values[index] for index in wanted}
+        wanted = {tensor.name: tensor.index for tensor in self.graph.outputs}
+        wanted |= {self.names[index]: index for index in self.cuts}
         inputs = {id(value) for value in self.entries.values()}
+        found = {name: self.values[index] for name, index in wanted.items() if index in self.values}
         return {
             name: value
             for name, value in found.items()
@@ -141,6 +150,10 @@ class _Walk:
             return folded.astype(tensor.dtype, copy=False)
         if tuple(value.shape[1:]) != tensor.shape[1:]:
             raise Unliftable(f"it gives {tuple(value.shape)} where the graph has {tensor.shape}")
+        if _KINDS.get(keras.backend.standardize_dtype(value.dtype)) != _KINDS.get(tensor.dtype):
+            raise Unliftable(f"it gives {value.dtype} where the graph has {tensor.dtype}")
+        if value.sparse:  # what Keras 3 mistakes the product with a constant for
+            value = keras.ops.convert_to_tensor(value, sparse=False)
         layer = self.additions.tensor(tensor)
         return value if layer is None else layer(value)
 
@@ -154,7 +167,9 @@ class _Walk:
             self._enter(self.graph.tensors[index])
 
     def _enter(self, tensor: Tensor) -> None:
-        name = self._name(tensor.index)
+        if not tensor.shape or tensor.dtype not in _KINDS:
+            return  # no first axis to put pictures along, or nothing Keras can hold
+        name = self.names[tensor.index]
         entry = keras.Input(batch_shape=(None, *tensor.shape[1:]), dtype=tensor.dtype, name=_keras_name(name))
         self.entries[name] = entry
         layer = self.additions.tensor(tensor)
@@ -163,12 +178,9 @@ class _Walk:
     def _value(self, tensor: Tensor) -> Value:
         if tensor.index not in self.values:
             if not tensor.constant:
-                raise Unliftable("it reads what nothing writes")
+                raise Unliftable(f"it reads `{self.names[tensor.index]}`, {_WITHOUT_BATCH}")
             self.values[tensor.index] = self.graph.constant(tensor)
         return self.values[tensor.index]
-
-    def _name(self, index: int) -> str:
-        return self.names.setdefault(index, self.graph.tensors[index].tensor_name)
 
 
 def _keras_name(name: str) -> str:

@@ -1,7 +1,7 @@
 """Latency on the kernels another processor would choose: `python -m relens.measure.emulated`, the request on stdin.
 
 What an engine is limited to (`engines.kernels`) holds for a whole process; so each measurement gets one of its own.
-Such milliseconds are those of this machine's clock, caches and memory: only ratios within one measurement tell something
+Such milliseconds are those of this machine's clock, caches and memory: only ratios within one measurement say something
 about the device.
 """
 
@@ -93,9 +93,7 @@ def latency_on(
 def _ask(request: str, timeout_s: float) -> dict[str, Any]:
     command = [sys.executable, "-m", "relens.measure.emulated"]
     try:
-        done = subprocess.run(
-            command, input=request, capture_output=True, text=True, timeout=timeout_s, check=False
-        )
+        done = subprocess.run(command, input=request, capture_output=True, text=True, timeout=timeout_s, check=False)
     except subprocess.TimeoutExpired:
         raise EngineTrouble(
             "RL-ENGINE-002", f"the timing took more than {timeout_s:.0f} s", hint="time fewer graphs, or allow more"

@@ -42,6 +42,8 @@ def normalized(graph: Graph, batches: Iterable[Mapping[str, Any]]) -> Lifted:
 def refresh(lifted: Lifted, batches: Iterable[Mapping[str, Any]], share: float = 0.1) -> None:
     """Set the kept statistics to the mean over these batches; afterwards a training step moves them by `share`."""
     layers = list(statistics_of(lifted.model))
+    if not layers:
+        return
     for count, batch in enumerate(batches, 1):
         for layer in layers:
             layer.share.assign(1.0 / count)

@@ -62,14 +62,15 @@ def split_v(site: Site) -> tuple[Value, ...]:
 
 def slice_(site: Site) -> Value:
     """Operands: data, begin, size (-1: to the end)."""
-    x = site.inputs[0]
     pairs = list(zip(site.integers(1), site.integers(2), strict=True))
-    return _picked(x, site, tuple(slice(begin, None if size == -1 else begin + size) for begin, size in pairs))
+    return _picked(site, tuple(slice(begin, None if size == -1 else begin + size) for begin, size in pairs))
 
 
 def strided_slice(site: Site) -> Value:
     """Operands: data, begin, end, strides; bits of the masks say which of them count."""
     o = site.options
+    if o.offset:
+        raise Unliftable("its ends count from its begins")
     index: list[Any] = []
     for place, (begin, end, step) in enumerate(zip(*(site.integers(p) for p in (1, 2, 3)), strict=True)):
         bit = 1 << place
@@ -81,16 +82,17 @@ def strided_slice(site: Site) -> Value:
             index.append(begin)
         else:
             index.append(slice(None if o.beginMask & bit else begin, None if o.endMask & bit else end, step))
-    return _picked(site, site.inputs[0], tuple(index))
+    return _picked(site, tuple(index))
 
 
-def _picked(site: Site, x: Value, index: tuple[Any, ...]) -> Value:
-    if isinstance(x, np.ndarray):
+def _picked(site: Site, index: tuple[Any, ...]) -> Value:
+    x, first = site.inputs[0], index[0] if index else slice(None)
+    if isinstance(x, np.ndarray) or first is ...:
         return x[index]
-    first = index[0] if index else slice(None)
-    if first is not ... and not (isinstance(first, slice) and range(*first.indices(1)) == range(1)):
+    size = site.tensors[0].shape[0] if site.tensors[0] is not None else 1
+    if not (isinstance(first, slice) and range(*first.indices(size)) == range(size)):
         raise Unliftable("it picks from the batch")
-    return x[(slice(None), *index[1:])] if first is not ... else x[index]
+    return x[(slice(None), *index[1:])]
 
 
 def gather(site: Site) -> Value:
@@ -102,7 +104,7 @@ def gather(site: Site) -> Value:
 
 def pad(site: Site) -> Value:
     """Operands: data, paddings, and the value padded with, else 0."""
-    value = float(site.constant(2)) if len(site.inputs) > 2 else 0.0
+    value = site.constant(2).item() if len(site.inputs) > 2 else 0
     return ops.pad(site.inputs[0], _paddings(site), mode="constant", constant_values=value)
 
 
@@ -132,9 +134,10 @@ def broadcast_to(site: Site) -> Value:
     x, shape = site.inputs[0], site.results[0].shape
     if isinstance(x, np.ndarray):
         return np.broadcast_to(x, shape)
-    if len(x.shape) != len(shape) or shape[0] != 1:
+    mine = site.tensors[0].shape if site.tensors[0] is not None else ()
+    if len(mine) != len(shape) or mine[0] != shape[0]:
         raise Unliftable("it broadcasts along the batch")
-    return x + ops.zeros(shape, dtype=x.dtype)
+    return ops.tile(x, [wanted // size for wanted, size in zip(shape, mine, strict=True)])
 
 
 def expand_dims(site: Site) -> Value:
@@ -176,23 +179,31 @@ def space_to_depth(site: Site) -> Value:
 
 
 def space_to_batch_nd(site: Site) -> Value:
-    """Every b-th pixel to a picture of its own, as old dilated convolutions do; the blocks stand outside the batch."""
-    (rows, columns), x = site.integers(1), site.data()
+    """Every b-th pixel to a picture of its own, as old dilated convolutions do."""
+    (rows, columns), x = _blocks(site), site.data()
+    pictures = site.results[0].shape[0] // (rows * columns)
     x = ops.pad(x, [[0, 0], *site.constant(2).tolist(), [0, 0]])
     _, height, width, channels = x.shape
-    x = ops.reshape(x, (-1, height // rows, rows, width // columns, columns, channels))
-    x = ops.transpose(x, (2, 4, 0, 1, 3, 5))
+    x = ops.reshape(x, (-1, pictures, height // rows, rows, width // columns, columns, channels))
+    x = ops.transpose(x, (0, 3, 5, 1, 2, 4, 6))
     return ops.reshape(x, (-1, height // rows, width // columns, channels))
 
 
 def batch_to_space_nd(site: Site) -> Value:
     """The way back."""
-    (rows, columns), x = site.integers(1), site.data()
+    (rows, columns), x = _blocks(site), site.data()
     _, height, width, channels = x.shape
-    x = ops.transpose(ops.reshape(x, (rows, columns, -1, height, width, channels)), (2, 3, 0, 4, 1, 5))
-    x = ops.reshape(x, (-1, height * rows, width * columns, channels))
+    x = ops.reshape(x, (-1, rows, columns, site.results[0].shape[0], height, width, channels))
+    x = ops.reshape(ops.transpose(x, (0, 3, 4, 1, 5, 2, 6)), (-1, height * rows, width * columns, channels))
     (top, bottom), (left, right) = site.constant(2).tolist()
     return x[:, top : height * rows - bottom, left : width * columns - right, :]
+
+
+def _blocks(site: Site) -> list[int]:
+    blocks = site.integers(1)
+    if len(blocks) != 2:
+        raise Unliftable(f"its blocks have {len(blocks)} dimensions")
+    return blocks
 
 
 def shape_(site: Site) -> Value:
@@ -220,13 +231,13 @@ def _repeated(site: Site, position: int) -> list[Value]:
     like = site.inputs[position]
     if isinstance(like, np.ndarray):
         return list(site.inputs)
+    every = ops.all(ops.equal(like, like), axis=tuple(range(1, len(like.shape))), keepdims=True)
     made = []
     for value in site.inputs:
         if isinstance(value, np.ndarray):
             if value.shape[0] != 1:
                 raise Unliftable("a constant differs along the batch")
-            zeros = ops.sum(ops.zeros_like(like), axis=tuple(range(1, len(like.shape))), keepdims=True)
-            value = ops.cast(zeros, value.dtype.name) + value  # noqa: PLW2901
+            value = ops.where(every, value, value)  # noqa: PLW2901
         made.append(value)
     return made
 

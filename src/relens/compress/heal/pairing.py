@@ -1,0 +1,116 @@
+"""Teacher and student lifted side by side, with what the one learns from the other."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from relens.compress.heal.batches import plain_batches
+from relens.compress.heal.settings import HealSettings
+from relens.compress.heal.targets import Target, targets
+from relens.compress.heal.trainer import Healing, Pair
+from relens.errors import BadModel
+from relens.graph import Graph, Tensor
+from relens.graph.edit import with_outputs
+from relens.lift import Lifted, lift
+from relens.spec import InputSpec
+from relens.vision import Frames
+
+STATISTICS_BATCHES = 16
+
+
+@dataclass(frozen=True)
+class CleanBatches:
+    """A few training pictures as they are, for statistics: the same ones every time."""
+
+    frames: Frames
+    spec: InputSpec
+    tensor: Tensor
+    size: int
+
+    def __iter__(self) -> Iterator[Mapping[str, Any]]:
+        few = self.frames.spread(STATISTICS_BATCHES * self.size)
+        return islice(plain_batches(few, self.spec, self.tensor, self.size), STATISTICS_BATCHES)
+
+
+Dress = Callable[[Graph, Iterable[Mapping[str, Any]]], Lifted]
+"""Lifts the student with what its training adds: normalization, or fake quantization."""
+
+
+def paired(
+    teacher: Graph, student: Graph, settings: HealSettings, clean: CleanBatches, dress: Dress
+) -> tuple[Lifted, Healing]:
+    """The lifted student, and the model that trains it.
+
+    Raises:
+        BadModel: RL-LIFT-003 when the two do not fit together.
+    """
+    _check(teacher, student)
+    features = settings.feature_weight > 0
+    theirs, mine = targets(teacher, features=features), targets(student, features=features)
+    if [target.kind for target in theirs] != [target.kind for target in mine]:
+        theirs, mine = targets(teacher, features=False), targets(student, features=False)
+    seen_teacher = with_outputs(teacher, [target.tensor for target in theirs])
+    seen_student = with_outputs(student, [target.tensor for target in mine])
+    master, lifted = lift(seen_teacher), dress(seen_student, clean)
+    for model in (master.model, lifted.model):
+        model.compile(jit_compile=compiles())
+    names = [_output_name(seen_teacher, target.tensor) for target in theirs]
+    spreads = _spreads(master.model, names, clean)
+    pairs = [
+        Pair(your, name, _output_name(seen_student, your.tensor), _weight(your, settings), spreads[name])
+        for name, your in zip(names, mine, strict=True)
+    ]
+    model = Healing(
+        master.model,
+        lifted.model,
+        pairs,
+        temperature=settings.temperature,
+        label_share=settings.label_share,
+        seed=settings.seed,
+    )
+    return lifted, model
+
+
+def compiles() -> bool:
+    """Whether to compile the step. On a CPU TensorFlow's XLA takes 16 times as long as its own kernels, measured."""
+    return bool(keras.backend.backend() == "jax")
+
+
+def _weight(target: Target, settings: HealSettings) -> float:
+    return settings.feature_weight if target.kind == "feature" else 1.0
+
+
+def _output_name(graph: Graph, index: int) -> str:
+    return next(tensor.name for tensor in graph.outputs if tensor.index == index)
+
+
+def _spreads(teacher: keras.Model, names: Sequence[str], clean: Iterable[Any]) -> dict[str, NDArray[np.float32]]:
+    """The variance (C,) of each channel of these outputs over some pictures."""
+    moments: dict[str, list[Any]] = {name: [0.0, 0.0] for name in names}
+    count = 0
+    for batch in clean:
+        answers = teacher.predict_on_batch(batch)
+        count += 1
+        for name, sums in moments.items():
+            rows = answers[name].reshape(-1, answers[name].shape[-1]).astype(np.float64)
+            sums[0] += rows.mean(axis=0)
+            sums[1] += np.square(rows).mean(axis=0)
+    return {
+        name: np.asarray(squares / count - np.square(total / count), np.float32)
+        for name, (total, squares) in moments.items()
+    }
+
+
+def _check(teacher: Graph, student: Graph) -> None:
+    for theirs, mine in ((teacher.inputs, student.inputs), (teacher.outputs, student.outputs)):
+        if [tensor.shape for tensor in theirs] != [tensor.shape for tensor in mine]:
+            raise BadModel(
+                "RL-LIFT-003",
+                f"the student has {', '.join(map(str, mine))} where the teacher has {', '.join(map(str, theirs))}",
+                hint="export the student with the teacher's input size and outputs",
+            )

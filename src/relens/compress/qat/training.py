@@ -1,0 +1,131 @@
+"""Quantization-aware training of any float graph: it learns to answer well with the integer file's roundings."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from keras.layers import Layer
+
+from relens.compress.heal import Augmentation, Epoch, HealSettings, Pictures, Watch, train
+from relens.compress.qat.layers import FakeQuantizedKernel, FakeQuantizedTensor
+from relens.compress.qat.plan import Plan, plan
+from relens.graph import Graph, Op, Tensor
+from relens.lift import Additions, Lifted, lift, lower
+from relens.quantize import Candidate, Samples, quantize
+
+Bits = Literal[8, 7, 4]
+
+QAT_SETTINGS = HealSettings(
+    epochs=10, learning_rate=2e-4, normalize=False, patience=10, augmentation=Augmentation(mixup=0.0)
+)
+"""Fewer and smaller steps than healing takes: the float weights are good already."""
+
+# The axes of a kernel, in Keras's layouts, that share a scale when each output channel has its own.
+_AXES = {"CONV_2D": (0, 1, 2), "DEPTHWISE_CONV_2D": (0, 1), "TRANSPOSE_CONV": (0, 1, 3), "FULLY_CONNECTED": (0,)}
+
+
+@dataclass(frozen=True)
+class QuantizationAware:
+    """What training made.
+
+    candidate: the integer file. graph: the float graph with the rounded weights. ranges: tensor name -> the learned
+    ends of its grid, which are the integer file's. before, after: the loss on held-out pictures with the roundings.
+    """
+
+    candidate: Candidate
+    graph: Graph = field(repr=False)
+    ranges: Mapping[str, tuple[float, float]] = field(repr=False)
+    before: float
+    after: float
+    epochs: tuple[Epoch, ...] = field(repr=False)
+
+
+def quantization_aware(
+    teacher: Graph,
+    student: Graph,
+    pictures: Pictures,
+    samples: Samples,
+    *,
+    bits: Bits = 8,
+    keep_float: Collection[str] = (),
+    settings: HealSettings = QAT_SETTINGS,
+    checkpoint: Path | None = None,
+    progress: Watch | None = None,
+) -> QuantizationAware:
+    """Train a float graph for an integer file, and make that file.
+
+    Where to round is read off the file that plain quantization makes of the student, so that the training rounds
+    where the file does; the ends of the activations' grids are learned with the weights.
+
+    Args:
+        teacher: the original float graph.
+        student: the float graph to quantize; the teacher itself, or one that was pruned and healed.
+        pictures: what to train on; labels are not needed.
+        samples: representative inputs for the first ranges, as `quantize` takes them.
+        bits: of the weights. 7 for engines that saturate (OpenVINO without VNNI); 4 for smaller files, no faster.
+        keep_float: operations that stay float, by the name of their first output.
+        settings: how to train.
+        checkpoint: a file that a killed training goes on from.
+        progress: told after each step.
+
+    Raises:
+        BadModel: RL-LIFT-001, -002, -003; RL-QUANT-003 when the quantizer cannot treat the graph.
+    """
+    make: Callable[..., Candidate] = partial(quantize, weight_bits=bits, keep_float=keep_float)
+    reference = make(student, "int8", samples=samples).graph
+    steps = partial(plan, integer=reference, bits=bits if bits == 7 else None)
+    dress = partial(_dressed, steps)
+    made = train(teacher, student, pictures, settings, dress, checkpoint=checkpoint, progress=progress)
+    graph = lower(made.lifted, onto=student)
+    ranges = _ranges(made.lifted, steps(made.lifted.graph))
+    candidate = make(graph, "int8", samples=samples[:1], ranges=ranges)
+    named = replace(candidate, recipe=(f"qat({bits} bits)", *candidate.recipe), parent_sha256=student.sha256)
+    return QuantizationAware(named, graph, ranges, made.before, made.after, made.epochs)
+
+
+def _dressed(planned: Callable[[Graph], Plan], graph: Graph, batches: Iterable[Mapping[str, Any]]) -> Lifted:
+    steps = planned(graph)
+    layers: dict[int, FakeQuantizedTensor] = {}
+
+    def tensor(one: Tensor) -> Layer | None:
+        found = steps.ranges.get(one.index)
+        if found is None or not found.rounds:
+            return None
+        if found.group not in layers:
+            name = _layer_name(found.group)
+            layers[found.group] = FakeQuantizedTensor(found.low, found.high, learned=found.learned, name=name)
+        return layers[found.group]
+
+    return lift(graph, Additions(kernel=partial(_kernel, graph, steps), tensor=tensor))
+
+
+def _kernel(graph: Graph, steps: Plan, op: Op) -> Layer | None:
+    if op.index not in steps.kernels:
+        return None
+    bits, channelwise = steps.kernels[op.index]
+    kernel = _as_keras(graph, op)
+    axes = _AXES[op.name] if channelwise else tuple(range(kernel.ndim))
+    return FakeQuantizedKernel(kernel, axes, bits)
+
+
+def _as_keras(graph: Graph, op: Op) -> Any:
+    """The kernel in Keras's layout."""
+    stored = graph.constant(graph.tensors[op.inputs[1]])
+    if op.name == "DEPTHWISE_CONV_2D":
+        channels = graph.tensors[op.inputs[0]].shape[-1]
+        return stored.reshape(*stored.shape[1:3], channels, -1)
+    order = {"CONV_2D": (1, 2, 3, 0), "TRANSPOSE_CONV": (1, 2, 0, 3), "FULLY_CONNECTED": (1, 0)}[op.name]
+    return np.transpose(stored, order)
+
+
+def _ranges(lifted: Lifted, steps: Plan) -> dict[str, tuple[float, float]]:
+    """Tensor name -> the ends of its grid, as they are now."""
+    groups = {one.group: lifted.model.get_layer(_layer_name(one.group)).ends() for one in steps.ranges.values()}
+    return {lifted.graph.tensors[index].tensor_name: groups[one.group] for index, one in steps.ranges.items()}
+
+
+def _layer_name(group: int) -> str:
+    return f"range_{group}"
