@@ -97,15 +97,15 @@ def limit(kernels: str, engines: Sequence[str]) -> None:
     level = LEVELS.get(kernels)
     if level is None:
         raise _refusal(f"the kernels `{kernels}` are not among {', '.join(LEVELS)}")
+    strange = sorted({*engines} - {"litert", "openvino"})
+    if strange:
+        raise _refusal(f"it is not known how to keep the engine `{strange[0]}` to them")
     if "openvino" in engines:
         _limit_onednn(level)
     if "litert" in engines:
         from relens.engines.xnnpack import Xnnpack
 
         Xnnpack().limit(level.flags)
-    strange = sorted({*engines} - {"litert", "openvino"})
-    if strange:
-        raise _refusal(f"it is not known how to keep the engine `{strange[0]}` to them")
 
 
 def confirm(kernels: str, reports: Iterable[EngineReport]) -> None:

@@ -1,6 +1,7 @@
 """What may be said about single tensors and operations when a graph becomes int8."""
 
 import math
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -76,10 +77,8 @@ class Choices:
         if isinstance(self.weight_bits, int):
             said += [f"weight_bits={self.weight_bits}"] if self.weight_bits != DEFAULT_BITS else []
         else:
-            counts = {
-                bits: list(self.weight_bits.values()).count(bits) for bits in sorted({*self.weight_bits.values()})
-            }
-            said += [f"weight_bits={bits} in {count} ops" for bits, count in counts.items() if bits != DEFAULT_BITS]
+            counts = Counter(bits for bits in self.weight_bits.values() if bits != DEFAULT_BITS)
+            said += [f"weight_bits={bits} in {counts[bits]} ops" for bits in sorted(counts)]
         return tuple(said)
 
 
