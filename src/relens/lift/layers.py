@@ -14,6 +14,11 @@ from numpy.typing import NDArray
 Array = NDArray[np.float32]
 
 
+def numbers(weight: Any) -> Array:
+    """A weight's values; Keras 3 warns when numpy reads a variable itself."""
+    return np.asarray(ops.convert_to_numpy(ops.convert_to_tensor(weight)))
+
+
 class Weighted(keras.layers.Layer):
     """A kernel, a bias, and a linear operation of them.
 
@@ -57,8 +62,8 @@ class Weighted(keras.layers.Layer):
     def operands(self, scale: Array | None = None, shift: Array | None = None) -> dict[int, Array]:
         """Operand position -> constant in the graph's layout, for outputs `y * scale + shift`, both (D,)."""
         kernel = self.kernel if self.kernel_layer is None else self.kernel_layer(self.kernel)
-        kernel = self.stored(ops.convert_to_numpy(kernel))
-        bias = None if self.bias is None else ops.convert_to_numpy(self.bias)
+        kernel = self.stored(numbers(kernel))
+        bias = None if self.bias is None else numbers(self.bias)
         if scale is not None and shift is not None:
             kernel = kernel * scale.reshape([-1 if axis == self.channel_axis else 1 for axis in range(kernel.ndim)])
             bias = (0.0 if bias is None else bias) * scale + shift
@@ -163,7 +168,7 @@ class ParametricRelu(keras.layers.Layer):
 
     def operands(self) -> dict[int, Array]:
         """The slope, as the operation's second operand."""
-        return {1: np.asarray(ops.convert_to_numpy(self.slope), np.float32)}
+        return {1: np.asarray(numbers(self.slope), np.float32)}
 
 
 class Statistics(keras.layers.Layer):
@@ -220,7 +225,7 @@ class Normalization(Statistics):
     def affine(self) -> tuple[Array, Array]:
         """Scale and shift (C,) that it amounts to with the kept statistics."""
         gamma, beta, mean, variance = (
-            np.asarray(ops.convert_to_numpy(kept), np.float64)
+            np.asarray(numbers(kept), np.float64)
             for kept in (self.gamma, self.beta, self.mean, self.variance)
         )
         scale = gamma / np.sqrt(variance + self.epsilon)
