@@ -65,6 +65,11 @@ class Shapes:
         return self.folder / "calibration"
 
     @property
+    def train(self) -> Path:
+        """240 pictures without labels."""
+        return self.folder / "train"
+
+    @property
     def validation(self) -> Path:
         return self.folder / "validation.csv"
 

@@ -78,9 +78,10 @@ def main(folder: Path) -> None:
     model.save(folder / "shapes.keras")
     (folder / "labels.txt").write_text("".join(f"{label}\n" for label in LABELS))
     (folder / "relens.toml").write_text(PROJECT)
-    (folder / "calibration").mkdir()
-    for number in range(32):
-        cv2.imwrite(str(folder / f"calibration/{number:03d}.png"), pictures[number])
+    for name, count in (("calibration", 32), ("train", 240)):
+        (folder / name).mkdir()
+        for number in range(count):
+            cv2.imwrite(str(folder / f"{name}/{number:03d}.png"), pictures[number])
     (folder / "validation").mkdir()
     with (folder / "validation.csv").open("w", newline="") as file:
         rows = csv.writer(file)

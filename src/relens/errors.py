@@ -19,6 +19,7 @@ CODES: dict[str, str] = {
     "RL-CAMERA-001": "the camera cannot be opened",
     "RL-CAMERA-002": "the video, picture or folder does not exist or cannot be read",
     "RL-CAMERA-003": "the camera stopped giving frames",
+    "RL-COMPRESS-001": "nothing can be taken from the graph that makes it faster",
     "RL-CONFIG-001": "relens.toml cannot be read",
     "RL-CONFIG-002": "unknown key",
     "RL-CONFIG-003": "a key has a wrong value or is missing",

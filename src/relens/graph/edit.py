@@ -23,8 +23,8 @@ def with_operands(graph: Graph, constants: Mapping[Operand, NDArray[Any]]) -> Gr
     """The graph with other constants at some operands: float32, int32 or int64 arrays, of any shape that fits.
 
     Each operand gets a tensor of its own, so that operations which happened to share a constant (all-zero biases,
-    say) part ways. A position one past the last adds an optional operand, such as a bias. Shapes downstream are
-    inferred again.
+    say) part ways; equal ones share their bytes, so that a kernel used twice is stored once. A position one past the
+    last adds an optional operand, such as a bias. Shapes downstream are inferred again.
 
     Raises:
         BadModel: RL-GRAPH-010, the runtime refuses the graph with these shapes.
@@ -32,10 +32,14 @@ def with_operands(graph: Graph, constants: Mapping[Operand, NDArray[Any]]) -> Gr
 
     def change(model: Any) -> None:
         main = model.subgraphs[0]
+        buffers: dict[bytes, int] = {}
         for (op, position), value in constants.items():
             inputs = list(main.operators[op].inputs)
             inputs += [-1] * (position + 1 - len(inputs))
-            main.tensors.append(_constant(model, f"{_name(main, op)}/{position}", value))
+            data = np.ascontiguousarray(value).tobytes()
+            if data not in buffers:
+                buffers[data] = append_buffer(model, data)
+            main.tensors.append(_constant(f"{_name(main, op)}/{position}", value, buffers[data]))
             inputs[position] = len(main.tensors) - 1
             main.operators[op].inputs = inputs
 
@@ -158,12 +162,12 @@ def _signatures(model: Any) -> list[Any]:
     return [signature for signature in model.signatureDefs or [] if signature.subgraphIndex == 0]
 
 
-def _constant(model: Any, name: str, value: NDArray[Any]) -> Any:
+def _constant(name: str, value: NDArray[Any], buffer: int) -> Any:
     tensor = schema.TensorT()
     tensor.name = name
     tensor.shape = list(value.shape)
     tensor.type = _TYPES[value.dtype.name]
-    tensor.buffer = append_buffer(model, np.ascontiguousarray(value).tobytes())
+    tensor.buffer = buffer
     tensor.hasRank = True
     return tensor
 
@@ -185,8 +189,8 @@ def _shape_operands(graph: Graph, constants: Mapping[Operand, NDArray[Any]]) -> 
 
 
 def _follow(instead: Mapping[int, int], index: int) -> int:
-    while index in instead:
-        index = instead[index]
+    for _ in instead:
+        index = instead.get(index, index)
     return index
 
 

@@ -15,8 +15,8 @@ Array = NDArray[np.float32]
 
 
 def numbers(weight: Any) -> Array:
-    """A weight's values; Keras 3 warns when numpy reads a variable itself."""
-    return np.asarray(ops.convert_to_numpy(ops.convert_to_tensor(weight)))
+    """A weight's values, by way of a tensor: numpy warns of TensorFlow's variables."""
+    return np.asarray(ops.convert_to_numpy(ops.stop_gradient(weight)))
 
 
 class Weighted(keras.layers.Layer):
@@ -225,8 +225,7 @@ class Normalization(Statistics):
     def affine(self) -> tuple[Array, Array]:
         """Scale and shift (C,) that it amounts to with the kept statistics."""
         gamma, beta, mean, variance = (
-            np.asarray(numbers(kept), np.float64)
-            for kept in (self.gamma, self.beta, self.mean, self.variance)
+            np.asarray(numbers(kept), np.float64) for kept in (self.gamma, self.beta, self.mean, self.variance)
         )
         scale = gamma / np.sqrt(variance + self.epsilon)
         return scale.astype(np.float32), (beta - mean * scale).astype(np.float32)

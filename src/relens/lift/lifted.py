@@ -34,8 +34,9 @@ class Lifted:
 
     Attributes:
         graph: what was lifted.
-        model: inputs and outputs are dicts by tensor name, (N, ...) for the graph's (1, ...). The inputs are the
-            graph's, then the results of kept operations that others read; the outputs likewise.
+        model: inputs and outputs are dicts by `graph.edit.inner_names`, (N * a, ...) for the graph's (a, ...): one
+            picture after the other. The inputs are the graph's, then the results of kept operations that fit into a
+            batch; the outputs are the graph's, then what kept operations read.
         blocks: operation index -> its trained layers.
         kept: operations that are not in the model.
     """
@@ -163,14 +164,16 @@ class _Walk:
         for index in op.inputs:
             if index >= 0 and not self.graph.tensors[index].constant:
                 self.cuts.append(index)
-        for index in op.outputs:
-            self._enter(self.graph.tensors[index])
+        for tensor in (self.graph.tensors[index] for index in op.outputs):
+            if not tensor.open_dimensions:  # else its size is known at run time only
+                self._enter(tensor)
 
     def _enter(self, tensor: Tensor) -> None:
         if not tensor.shape or tensor.dtype not in _KINDS:
             return  # no first axis to put pictures along, or nothing Keras can hold
         name = self.names[tensor.index]
         entry = keras.Input(batch_shape=(None, *tensor.shape[1:]), dtype=tensor.dtype, name=_keras_name(name))
+        entry.name = name  # Keras wants the keys of the inputs here, and no slashes above
         self.entries[name] = entry
         layer = self.additions.tensor(tensor)
         self.values[tensor.index] = entry if layer is None else layer(entry)

@@ -97,11 +97,9 @@ class Site:
         return ops.reshape(function(*self._pictures(shapes, rank)), (-1, *result[1:]))
 
     def _pictures(self, shapes: list[tuple[int, ...]], rank: int) -> list[Value]:
-        """The operands with an axis of pictures in front of the graph's shape, filled up to its rank; constants bare."""
+        """The operands with an axis of pictures in front of the graph's shape, filled up to rank; constants bare."""
         return [
-            value
-            if isinstance(value, np.ndarray)
-            else ops.reshape(value, (-1, *(1,) * (rank - len(shape)), *shape))
+            value if isinstance(value, np.ndarray) else ops.reshape(value, (-1, *(1,) * (rank - len(shape)), *shape))
             for value, shape in zip(self.inputs, shapes, strict=True)
         ]
 
@@ -112,6 +110,11 @@ class Site:
         if axis == 0 and not isinstance(self.inputs[position], np.ndarray):
             raise Unliftable("it works along the batch")
         return axis
+
+    def typed(self, value: Value, result: int = 0) -> Value:
+        """The value in a result's element type; JAX counts in 32 bits."""
+        dtype = self.results[result].dtype
+        return ops.cast(value, "int32" if dtype == "int64" and keras.backend.backend() == "jax" else dtype)
 
     def activated(self, value: Value) -> Value:
         """The value behind the activation fused into this operation."""

@@ -1,7 +1,7 @@
 """Project -> Bundle: import, make candidates, measure, decide, package."""
 
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -19,10 +19,11 @@ from relens.pipeline.golden import golden_frames, tolerance
 from relens.pipeline.labels import check_labels, read_labels
 from relens.pipeline.option import Option
 from relens.pipeline.progress import Progress, Silent
+from relens.pipeline.recipe import Followed, Kitchen, Stage, follow, training_frames
 from relens.pipeline.report import Report, write_report
 from relens.pipeline.trial import Bench, allowed_engines, measure, vision_model
 from relens.pipeline.verdict import Verdict, decide
-from relens.quantize import Candidate, quantize
+from relens.quantize import Candidate, Samples, quantize
 from relens.sources import content_sha256
 from relens.spec import SCHEMES, Project, Scheme, device, load
 from relens.vision import decoder_class, frames_from
@@ -93,7 +94,7 @@ def build(
             Path(folder),
             latency_seconds,
         )
-        candidates = _candidates(project, graph, progress)
+        candidates = _candidates(project, graph, bench, progress)
         options = measure(candidates, bench, progress)
         verdict = decide(options, project.goals, target)
         report = Report(project.name, str(project.model.source.name), verdict, target.title, facts, host_fingerprint())
@@ -138,24 +139,49 @@ def _import(project: Project, progress: Progress) -> tuple[Graph, dict[str, Any]
     return Cache(project.folder / ".relens").graph(key, make)
 
 
-def _candidates(project: Project, graph: Graph, progress: Progress) -> list[Candidate]:
-    progress.stage("candidates")
+def _candidates(project: Project, graph: Graph, bench: Bench, progress: Progress) -> list[Candidate]:
     calibration = project.data.calibration
     frames = frames_from(calibration, project.data.calibration_samples) if calibration else None
     samples = calibration_samples(frames, project.input, graph.inputs[0]) if frames else ()
     sha256 = frames.sha256 if frames else None
+    followed = _followed(project, graph, bench, samples, sha256, progress)
+    progress.stage("candidates")
     wanted: tuple[Scheme, ...] = project.recipe.schemes or tuple(s for s in SCHEMES if s != "int8" or samples)
-    schemes = [scheme for scheme in SCHEMES if scheme == "float32" or scheme in wanted]
+    jobs = [
+        (stage, scheme)
+        for stage in followed.stages
+        for scheme in SCHEMES
+        if scheme == "float32" or (scheme in wanted and stage in (followed.stages[0], followed.stages[-1]))
+    ]
     made = []
-    for done, scheme in enumerate(schemes):
-        told = partial(_tell, progress, scheme, done, len(schemes))
+    for done, (stage, scheme) in enumerate(jobs):
+        told = partial(_tell, progress, f"{stage.label} {scheme}".strip(), done, len(jobs))
         told(0.0)
-        made.append(quantize(graph, scheme, samples=samples, calibration_sha256=sha256, progress=told))
-    return made
+        plain = quantize(stage.graph, scheme, samples=samples, calibration_sha256=sha256, progress=told)
+        recipe = (*stage.steps, *plain.recipe)
+        made.append(replace(plain, recipe=recipe, parent_sha256=graph.sha256, label=stage.label))
+    return made if followed.trained is None else [*made, followed.trained]
 
 
-def _tell(progress: Progress, scheme: Scheme, done: int, total: int, part: float) -> None:
-    progress.advance((done + part) / total, scheme)
+def _followed(
+    project: Project, graph: Graph, bench: Bench, samples: Samples, sha256: str | None, progress: Progress
+) -> Followed:
+    steps = project.recipe.all_steps
+    if not steps:
+        return Followed((Stage(graph),))
+    if steps[-1].step == "qat" and not samples:
+        raise BadConfig(
+            "RL-QUANT-002",
+            f"{project.path}: the step `qat` needs representative pictures for its first ranges",
+            hint="set `calibration` in [data]",
+        )
+    cache = Cache(project.folder / ".relens")
+    frames = training_frames(project)
+    return follow(steps, Kitchen(graph, frames, project.input, bench.engines, samples, sha256, cache, progress))
+
+
+def _tell(progress: Progress, name: str, done: int, total: int, part: float) -> None:
+    progress.advance((done + part) / total, name)
 
 
 def _package(

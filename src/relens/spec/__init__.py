@@ -3,7 +3,6 @@
 from relens.spec.device import THIS_MACHINE, Device, device, profiles, this_machine
 from relens.spec.project import (
     NAMED_SCALINGS,
-    SCHEMES,
     DataSpec,
     DeviceSpec,
     Goals,
@@ -11,29 +10,44 @@ from relens.spec.project import (
     ModelSpec,
     OutputSpec,
     Project,
-    RecipeSpec,
     Scaling,
-    Scheme,
     Task,
+)
+from relens.spec.recipe import (
+    PRESETS,
+    SCHEMES,
+    ChannelsStep,
+    HealStep,
+    LayersStep,
+    QatStep,
+    RecipeSpec,
+    Scheme,
+    Step,
 )
 from relens.spec.strict import Strict, validate
 from relens.spec.toml import load
 
 __all__ = [
     "NAMED_SCALINGS",
+    "PRESETS",
     "SCHEMES",
     "THIS_MACHINE",
+    "ChannelsStep",
     "DataSpec",
     "Device",
     "DeviceSpec",
     "Goals",
+    "HealStep",
     "InputSpec",
+    "LayersStep",
     "ModelSpec",
     "OutputSpec",
     "Project",
+    "QatStep",
     "RecipeSpec",
     "Scaling",
     "Scheme",
+    "Step",
     "Strict",
     "Task",
     "device",

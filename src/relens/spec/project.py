@@ -5,11 +5,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from relens.spec.recipe import RecipeSpec
 from relens.spec.strict import Strict
 
 Task = Literal["classification", "detection", "tensors"]
-Scheme = Literal["float32", "float16", "dynamic", "int8"]
-SCHEMES: tuple[Scheme, ...] = ("float32", "float16", "dynamic", "int8")
 
 
 class ModelSpec(Strict):
@@ -98,6 +97,7 @@ class DataSpec(Strict):
     """`[data]`: pictures.
 
     calibration: a folder, or a clip; at most `calibration_samples` of them are taken, evenly spread.
+    train: a folder or a clip for steps that train, labels not needed; default: all of `calibration`.
     validation: a CSV of `file,label`, a COCO `instances.json`, a folder with one folder a class, or a folder
         or clip without labels (then candidates are judged by their agreement with the float model).
     pictures: folder that file names in `validation` are relative to; default: beside the file.
@@ -105,6 +105,7 @@ class DataSpec(Strict):
 
     calibration: Path | None = None
     calibration_samples: int = Field(default=128, ge=1)
+    train: Path | None = None
     validation: Path | None = None
     validation_samples: int | None = Field(default=None, ge=1)
     pictures: Path | None = None
@@ -131,12 +132,6 @@ class Goals(Strict):
     max_size_mb: float | None = Field(default=None, gt=0)
     max_memory_mb: float | None = Field(default=None, gt=0)
     prefer: Literal["latency", "size", "accuracy"] = "latency"
-
-
-class RecipeSpec(Strict):
-    """`[recipe]`: which candidates to make."""
-
-    schemes: tuple[Scheme, ...] | None = Field(default=None, min_length=1)
 
 
 class Project(Strict):

@@ -13,7 +13,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-PATH_KEYS = {"model": ("source", "labels"), "data": ("calibration", "validation", "pictures")}
+PATH_KEYS = {"model": ("source", "labels"), "data": ("calibration", "train", "validation", "pictures")}
 
 
 def load(path: str | Path) -> Project:

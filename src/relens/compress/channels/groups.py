@@ -24,7 +24,7 @@ Kept = NDArray[np.bool_]
 TILE = 8  # channels that the kernels of float engines take at once; widths are multiples of it
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Group:
     """Units that are made together.
 
@@ -53,10 +53,27 @@ class Group:
         """How many units it has."""
         return len(self.units)
 
+    @cached_property
+    def floors(self) -> tuple[tuple[NDArray[np.bool_], int], ...]:
+        """Tensors that hold only some of the units: which, (size,) bool, and how many of them have to stay."""
+        parts = {np.isin(self.units, member.channels).tobytes() for member in self.members}
+        masks = [np.frombuffer(part, bool) for part in sorted(parts)]
+        return tuple((mask, min(self.step, int(mask.sum()))) for mask in masks if 0 < mask.sum() < self.size)
+
+    def can_go(self, left: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which of the units left, (size,) bool, may go without emptying a tensor; all of them where none may."""
+        free = left.copy()
+        for mask, least in self.floors:
+            if left[mask].sum() <= least:
+                free &= ~mask
+        return free if free.any() else left
+
     @property
     def widths(self) -> tuple[int, ...]:
         """The widths it can have, in units, its own size first."""
-        return () if self.locked else (self.size, *range((self.size - 1) // self.step * self.step, 0, -self.step))
+        least = -(-max(sum(least for _, least in self.floors), 1) // self.step) * self.step
+        rest = range((self.size - 1) // self.step * self.step, least - 1, -self.step)
+        return () if self.locked else (self.size, *rest)
 
     def __repr__(self) -> str:
         ops: dict[str, list[int]] = defaultdict(list)
@@ -163,16 +180,15 @@ def _owners(block: Ids, unit: Ids, units: int) -> Ids:
     return np.asarray(np.unique(tops, return_inverse=True)[1], np.int64)
 
 
-def _group(
-    graph: Graph, index: int, units: Ids, members: list[Slice], locked: str, macs: Mapping[int, int]
-) -> Group:
+def _group(graph: Graph, index: int, units: Ids, members: list[Slice], locked: str, macs: Mapping[int, int]) -> Group:
     mine = [np.isin(member.channels, units).sum() for member in members]
     shares = [count / len(member.channels) / len(units) for count, member in zip(mine, members, strict=True)]
     matrices = [len(graph.tensors[graph.ops[m.op].inputs[m.operand]].shape) > 1 for m in members]
     sizes = [graph.tensors[graph.ops[m.op].inputs[m.operand]].size_bytes for m in members]
     makers = [graph.ops[m.op].outputs[0] for m, matrix in zip(members, matrices, strict=True) if matrix]
     names = [graph.tensors[tensor].tensor_name for tensor in makers]
-    wide = max((int(count) // len(units) for count, m in zip(mine, members, strict=True) if m.role == "makes"), default=1)
+    own = [m.channels[np.isin(m.channels, units)] for m in members if m.role == "makes"]
+    wide = min((len(channels) // len(np.unique(channels)) for channels in own), default=1)
     if len({m.op for m in members if m.role == "reads"}) == 0:
         locked = locked or "nothing reads it that could be cut"
     return Group(

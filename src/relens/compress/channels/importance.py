@@ -7,6 +7,7 @@ column of ones lets the bias take over means.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,11 +31,24 @@ class Reader:
         linear: the operation.
         units: the unit at each feature, (F,) int64.
         gram: X^T X / rows with a last feature of ones, (parts, F + 1, F + 1) float64.
+        rows: how many rows it was made from.
     """
 
     linear: Linear
     units: Ids
     gram: NDArray[np.float64] = field(repr=False)
+    rows: int = LARGEST
+
+    @property
+    def damped(self) -> NDArray[np.float64]:
+        """The Gram matrix with a ridge; a stronger one where there are few rows for the features."""
+        size = self.gram.shape[1]
+        scarce = max(1.0, 20.0 * size / self.rows)
+        each = np.einsum("pff->pf", self.gram)[:, :-1].mean(1) * RIDGE * scarce + 1e-10
+        ridge = each[:, None, None] * np.eye(size)
+        # A column of ones that is not used still has to be solvable.
+        ridge[:, -1, -1] = np.where(self.gram[:, -1, -1] == 0, 1.0, 0.0)
+        return np.asarray(self.gram + ridge)
 
     @property
     def target(self) -> NDArray[np.float64]:
@@ -91,7 +105,7 @@ def readers_of(
             grams[op] += gram(_with_ones(item.rows(data, next(where[op])), item)) / (rows[op] * len(pictures))
         if progress is not None:
             progress(done / len(pictures))
-    return {op: Reader(item, each, grams[op]) for op, (item, each) in units.items()}
+    return {op: Reader(item, each, grams[op], rows[op] * len(pictures)) for op, (item, each) in units.items()}
 
 
 def order_of(group: Group, readers: Mapping[int, Reader]) -> Order:
@@ -100,7 +114,7 @@ def order_of(group: Group, readers: Mapping[int, Reader]) -> Order:
     left = np.ones(group.size, bool)
     gone, errors = [], [0.0]
     for step in range(group.size):
-        scores = np.where(left, sum((removal.scores() for removal in mine), np.zeros(group.size)), np.inf)
+        scores = np.where(group.can_go(left), sum((removal.scores() for removal in mine), np.zeros(group.size)), np.inf)
         worst = int(np.argmin(scores))
         left[worst] = False
         gone.append(worst)
@@ -122,7 +136,12 @@ def magnitude_order(groups: Groups, group: Group) -> Order:
             sums = np.abs(np.moveaxis(weights, member.axis, 0)).reshape(len(member.channels), -1).sum(1)
             hit = member.channels[:, None] == group.units
             score += (sums @ hit) / sums.mean()
-    return Order(group.units[np.argsort(score, kind="stable")], np.zeros(group.size + 1))
+    left = np.ones(group.size, bool)
+    gone = []
+    for _ in range(group.size):
+        gone.append(int(np.argmin(np.where(group.can_go(left), score, np.inf))))
+        left[gone[-1]] = False
+    return Order(group.units[np.array(gone, np.int64)], np.zeros(group.size + 1))
 
 
 def refitted(reader: Reader, kept: Kept, made: Kept) -> dict[Operand, Array]:
@@ -132,12 +151,12 @@ def refitted(reader: Reader, kept: Kept, made: Kept) -> dict[Operand, Array]:
         reader: the operation. kept: (units,) bool. made: which of its output channels stay, (outputs,) bool.
     """
     stay = np.append(kept[reader.units], True)
-    gram_ = reader.gram + _damping(reader.gram)
-    solved = np.linalg.solve(gram_[:, stay][:, :, stay], gram_[:, stay] @ reader.target)
+    damped = reader.damped
+    solved = np.linalg.solve(damped[:, stay][:, :, stay], damped[:, stay] @ reader.target)
     return parted(reader.linear, solved, made)
 
 
-def parted(item: Linear, solved: NDArray[np.float64], made: Kept) -> dict[Operand, Array]:
+def parted(item: Linear, solved: NDArray[Any], made: Kept) -> dict[Operand, Array]:
     """A solution (parts, F + 1, O), bias as last row, as operands, for the output channels that stay."""
     columns = made[item.outputs]
     parts = columns.any(1)
@@ -164,20 +183,12 @@ def _rows(features: int, total: int, pictures: int) -> int:
     return min(total, max(64, -(-8 * features // pictures)))
 
 
-def _damping(gram_: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A small ridge on the features, (parts, F + 1, F + 1); on an unused column of ones, just so it can be solved."""
-    each = np.einsum("pff->pf", gram_)[:, :-1].mean(1) * RIDGE + 1e-10
-    ridge = np.einsum("p,fg->pfg", each, np.eye(gram_.shape[1]))
-    ridge[:, -1, -1] = np.where(gram_[:, -1, -1] == 0, 1.0, 0.0)
-    return np.asarray(ridge, np.float64)
-
-
 class _Removal:
     """One reader while units are taken from it: inverse Gram matrix, weights, and where each unit's features are."""
 
     def __init__(self, reader: Reader, units: Ids) -> None:
         self.weights = reader.target
-        self.inverse = np.linalg.inv(reader.gram + _damping(reader.gram))
+        self.inverse = np.linalg.inv(reader.damped)
         self.power = reader.power
         position = {unit: place for place, unit in enumerate(units.tolist())}
         self.place = np.array([position.get(unit, -1) for unit in [*reader.units.tolist(), -1]], np.int64)

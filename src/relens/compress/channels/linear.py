@@ -49,8 +49,8 @@ class Linear:
     def parts(self) -> int:
         """How many products stand side by side."""
         if self.kind == "DEPTHWISE_CONV_2D":
-            return self.in_shape[3]
-        return self.in_shape[3] // self.weights.shape[3] if self.kind == "CONV_2D" else 1
+            return int(self.in_shape[3])
+        return int(self.in_shape[3] // self.weights.shape[3]) if self.kind == "CONV_2D" else 1
 
     @property
     def has_bias_row(self) -> bool:
@@ -61,7 +61,7 @@ class Linear:
     def total_rows(self) -> int:
         """How many rows one picture gives."""
         if self.kind == "FULLY_CONNECTED":
-            return int(np.prod(self.in_shape)) // self.weights.shape[1]
+            return int(np.prod(self.in_shape) // self.weights.shape[1])
         shape = self.in_shape if self.kind == "TRANSPOSE_CONV" else self.out_shape
         return shape[1] * shape[2]
 
@@ -116,7 +116,7 @@ class Linear:
         count, height, width, channels = found.shape
         each = channels // self.parts
         found = found.reshape(count, height * width, self.parts, each).transpose(2, 0, 1, 3)
-        return found.reshape(self.parts, count, -1)
+        return np.asarray(found.reshape(self.parts, count, -1))
 
     def _patches(self, picture: Rows, where: Ids) -> Rows:
         """(places, kernel height, kernel width, channels) out of (H, W, C), zeros beyond the edge."""
@@ -131,7 +131,7 @@ class Linear:
             ends.append((before, missing - before))
             lines.append(starts[axis][:, None] * steps[axis] + np.arange(0, reach, spread[axis]))
         padded = np.pad(picture, (*ends, (0, 0))) if any(map(any, ends)) else picture
-        return padded[lines[0][:, :, None], lines[1][:, None, :]]
+        return np.asarray(padded[lines[0][:, :, None], lines[1][:, None, :]])
 
 
 def linear(graph: Graph, op: Op) -> Linear | None:

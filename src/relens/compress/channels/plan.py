@@ -5,12 +5,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from relens.compress.channels.clock import Widths, measured
+from relens.compress.channels.clock import Timing, Widths, measured
 from relens.compress.channels.cut import cut
 from relens.compress.channels.groups import Groups
 from relens.compress.channels.study import Study
 from relens.graph import Graph, cost
-from relens.measure.latency import Latency
 
 TRIES = 4
 CLOSE = 0.03  # a measured speed-up this much below the wanted one counts as reached
@@ -32,19 +31,21 @@ class Plan:
     names: Mapping[int, str]
     macs: tuple[int, int]
     size_bytes: tuple[int, int]
-    latency: Mapping[str, tuple[Latency, Latency]] = field(default_factory=dict)
+    latency: Mapping[str, tuple[Timing, Timing]] = field(default_factory=dict)
 
     @property
     def speedup(self) -> float:
-        """How many times faster, measured, on the engine that gains least; by MACs where nothing was measured."""
-        found = [before.median_ms / after.median_ms for before, after in self.latency.values()]
+        """How many times faster, measured undisturbed, on the engine that gains least; else by MACs."""
+        found = [before.quick_ms / after.quick_ms for before, after in self.latency.values()]
         return min(found, default=self.macs[0] / max(self.macs[1], 1))
 
     def __repr__(self) -> str:
         macs, size = (f"{a / 1e6:.4g} -> {b / 1e6:.4g}" for a, b in (self.macs, self.size_bytes))
         lines = [f"Plan: {self.speedup:.2f}x; M MACs {macs}; MB {size}; {len(self.widths)} groups cut"]
         for engine, (before, after) in self.latency.items():
-            lines.append(f"  {engine}: {before.median_ms:.2f} -> {after.median_ms:.2f} ms (n = {after.n})")
+            lines.append(
+                f"  {engine}: {before.quick_ms:.2f} -> {after.quick_ms:.2f} ms undisturbed; median {after.latency}"
+            )
         most = sorted(self.widths, key=lambda index: self.widths[index] / self.sizes[index])
         shown = most[: 9 - len(lines)]
         lines += [f"  {self.sizes[g]:4} -> {self.widths[g]:4}  group {g}, {self.names[g][-60:]}" for g in shown]
@@ -92,14 +93,15 @@ def uniform(groups: Groups, ratio: float) -> dict[int, int]:
 
 def reach(
     study: Study, speedup: float, engines: Sequence[str], progress: Callable[[float], None] | None = None
-) -> tuple[dict[int, int], Mapping[str, tuple[Latency, Latency]]]:
+) -> tuple[dict[int, int], Mapping[str, tuple[Timing, Timing]]]:
     """Widths whose graph is measured to be as fast as wanted, corrected until it is, and what was measured."""
-    asked, nearest = speedup, (np.inf, {}, {})
+    asked = speedup
+    nearest: tuple[float, dict[int, int], Mapping[str, tuple[Timing, Timing]]] = (np.inf, {}, {})
     for attempt in range(TRIES):
         widths = cheapest(study, asked)
         latency = compare(study, widths, engines)
-        got = min(before.median_ms / after.median_ms for before, after in latency.values())
-        miss = abs(np.log(got / speedup))
+        got = min(before.quick_ms / after.quick_ms for before, after in latency.values())
+        miss = float(abs(np.log(got / speedup)))
         nearest = min(nearest, (miss, widths, latency), key=lambda item: item[0])
         if progress is not None:
             progress((attempt + 1) / TRIES)
@@ -109,7 +111,7 @@ def reach(
     return nearest[1], nearest[2]
 
 
-def compare(study: Study, widths: Mapping[int, int], engines: Sequence[str]) -> dict[str, tuple[Latency, Latency]]:
+def compare(study: Study, widths: Mapping[int, int], engines: Sequence[str]) -> dict[str, tuple[Timing, Timing]]:
     """Measured latency before and after a cut, by engine; weights do not matter for it."""
     graphs = {"before": study.groups.graph, "after": cut(study.groups, study.kept(widths))}
     found = measured(graphs, engines)
@@ -117,7 +119,7 @@ def compare(study: Study, widths: Mapping[int, int], engines: Sequence[str]) -> 
 
 
 def plan_of(
-    groups: Groups, widths: Mapping[int, int], after: Graph, latency: Mapping[str, tuple[Latency, Latency]]
+    groups: Groups, widths: Mapping[int, int], after: Graph, latency: Mapping[str, tuple[Timing, Timing]]
 ) -> Plan:
     """What was decided, for people and reports."""
     names = {index: (groups.groups[index].names or ("an input",))[0] for index in widths}

@@ -208,12 +208,14 @@ def _shape(walk: Walk, op: Op, operand: int, ids: Ids, entry: int) -> None:
     walk.shapes.append(Shape(op.index, operand, walk.shape(op.outputs[0]), entry, ids))
 
 
+# fmt: off
 ONE_TO_ONE = (
-    "ABS CAST CEIL COS ELU EXP FLOOR GELU HARD_SWISH LEAKY_RELU LOG LOGISTIC NEG RELU RELU6 RELU_0_TO_1 RELU_N1_TO_1 "
-    "ROUND RSQRT SIGN SIN SQRT SQUARE TANH AVERAGE_POOL_2D MAX_POOL_2D L2_POOL_2D RESIZE_BILINEAR "
-    "RESIZE_NEAREST_NEIGHBOR"
-).split()
-TWO_TO_ONE = "ADD SUB MUL DIV MAXIMUM MINIMUM SQUARED_DIFFERENCE POW PRELU ADD_N".split()
+    "ABS", "CAST", "CEIL", "COS", "ELU", "EXP", "FLOOR", "GELU", "HARD_SWISH", "LEAKY_RELU", "LOG", "LOGISTIC",
+    "NEG", "RELU", "RELU6", "RELU_0_TO_1", "RELU_N1_TO_1", "ROUND", "RSQRT", "SIGN", "SIN", "SQRT", "SQUARE",
+    "TANH", "AVERAGE_POOL_2D", "MAX_POOL_2D", "L2_POOL_2D", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR",
+)
+# fmt: on
+TWO_TO_ONE = ("ADD", "SUB", "MUL", "DIV", "MAXIMUM", "MINIMUM", "SQUARED_DIFFERENCE", "POW", "PRELU", "ADD_N")
 
 RULES: dict[str, Rule] = {
     "CONV_2D": convolution,

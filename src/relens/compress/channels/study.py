@@ -17,8 +17,9 @@ from relens.graph.edit import Operand, compacted
 
 TRIED = (0.75, 0.5, 0.25)
 """Shares of a group's channels at which the damage is measured; between them it follows the readers' own error."""
-UNSEEN = 4  # every fourth picture measures the damage, the others make the regressions
+UNSEEN = 4  # at most every fourth picture measures the damage, the others make the regressions
 DAMAGE_PICTURES = 48
+GRAM_PICTURES = 192
 
 
 @dataclass(frozen=True, repr=False)
@@ -54,23 +55,27 @@ class Study:
 
 
 def study(
-    graph: Graph, pictures: Sequence[Array], *, teacher: Graph | None = None, progress: Callable[[float], None] | None = None
+    graph: Graph,
+    pictures: Sequence[Array],
+    *,
+    teacher: Graph | None = None,
+    progress: Callable[[float], None] | None = None,
 ) -> Study:
     """Look at a graph once, to cut it as often as wanted.
 
     Args:
         graph: float.
-        pictures: input tensors (1, H, W, C) float32; every fourth only measures.
+        pictures: input tensors (1, H, W, C) float32, in random order; the first ones only measure.
         teacher: the graph whose answers count, where it is not `graph` itself.
         progress: told the fraction done, 0..1.
     """
     tell = progress or (lambda done: None)
     groups = groups_of(compacted(graph))
-    fit = [picture for index, picture in enumerate(pictures) if index % UNSEEN != UNSEEN - 1]
-    rest = list(pictures[UNSEEN - 1 :: UNSEEN])[:DAMAGE_PICTURES]
+    count = min(DAMAGE_PICTURES, len(pictures) // UNSEEN)
+    rest, fit = pictures[:count], pictures[count:]
     reference = Reference.of(teacher or graph, rest)
     clock = clock_of(groups)
-    readers = readers_of(groups, fit, progress=lambda done: tell(0.3 * done))
+    readers = readers_of(groups, fit[:GRAM_PICTURES], progress=lambda done: tell(0.3 * done))
     orders, damages = {}, {}
     for number, group in enumerate(groups.free, start=1):
         orders[group.index] = order_of(group, readers)
@@ -96,7 +101,7 @@ def _damages(
     widths = np.array(group.widths)
     tried = sorted({int(np.abs(widths[1:] - share * group.size).argmin()) + 1 for share in TRIED})
     base = reference.damage(groups.graph)
-    found = []
+    found: list[float] = []
     for place in tried:
         kept = groups.everything
         order.keep(kept, int(widths[place]))

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from keras import ops
 
 from relens.files import write_whole
+from relens.lift.layers import numbers
 
 
 class Checkpoint:
@@ -27,7 +27,7 @@ class Checkpoint:
         """Keep the variables as they are, the best ones so far, and the facts."""
         if self.path is None:
             return
-        arrays = {f"now{place}": ops.convert_to_numpy(value) for place, value in enumerate(variables)}
+        arrays = {f"now{place}": numbers(value) for place, value in enumerate(variables)}
         arrays |= {f"best{place}": np.asarray(value) for place, value in enumerate(best)}
         text = json.dumps({"key": self.key, "facts": facts})
         content = io.BytesIO()

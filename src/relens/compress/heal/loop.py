@@ -10,7 +10,6 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 from numpy.typing import NDArray
 
 from relens.compress.heal.batches import Batches, held_out, plain_batches
@@ -21,6 +20,7 @@ from relens.compress.heal.settings import HealSettings
 from relens.compress.heal.trainer import Healing
 from relens.graph import Graph
 from relens.lift import Lifted
+from relens.lift.layers import numbers
 from relens.spec import InputSpec
 from relens.vision import Frames
 
@@ -231,7 +231,7 @@ class _Told(keras.callbacks.Callback):
 
 
 def _values(variables: Iterable[Any]) -> list[Any]:
-    return [np.array(ops.convert_to_numpy(variable)) for variable in variables]
+    return [numbers(variable).copy() for variable in variables]
 
 
 def _optimizer(settings: HealSettings, steps: int) -> keras.optimizers.Optimizer:

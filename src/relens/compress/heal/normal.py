@@ -6,12 +6,10 @@ Measured on flowers, cut by half its weights, 30 epochs: top-1 0.41 without, 0.7
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
 from relens.compress.heal.targets import heads
 from relens.graph import Graph, Op
 from relens.lift import Additions, Lifted, lift
-from relens.lift.layers import Normalization, Statistics, statistics_of
+from relens.lift.layers import Normalization, Statistics, numbers, statistics_of
 
 NORMALIZED = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV"})
 
@@ -34,7 +32,7 @@ def normalized(graph: Graph, batches: Iterable[Mapping[str, Any]]) -> Lifted:
         if op.index not in wanted:
             return None
         seen = observed.blocks[op.index].normalization
-        return Normalization(np.asarray(seen.mean), np.asarray(seen.variance))  # type: ignore[union-attr]
+        return Normalization(numbers(seen.mean), numbers(seen.variance))  # type: ignore[union-attr]
 
     return lift(graph, Additions(linear=normalization))
 

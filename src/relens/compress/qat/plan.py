@@ -74,8 +74,8 @@ def plan(graph: Graph, integer: Graph, *, bits: int | None = None) -> Plan:
     producer = {index: op for op in graph.ops for index in op.outputs}
     ranges: dict[int, Range] = {}
     for tensor in (*graph.inputs, *(graph.tensors[index] for op in graph.ops for index in op.outputs)):
-        twin = stored.get(tensor.tensor_name)
-        if twin is None or twin.scale is None or twin.dtype != "int8":
+        twin = _twin(tensor, stored)
+        if twin is None:
             continue
         op = producer.get(tensor.index)
         before = _source(op, stored, graph, twin)
@@ -96,12 +96,21 @@ def ends(tensor: Tensor) -> tuple[float, float]:
     return (-128 - tensor.zero_point) * scale, (127 - tensor.zero_point) * scale
 
 
+def _twin(tensor: Tensor, stored: dict[str, Tensor]) -> Tensor | None:
+    """The integer file's form of a tensor; of one computed in float, what the quantizer makes of it for its readers."""
+    for name in (tensor.tensor_name, f"{tensor.tensor_name}_quantized"):
+        twin = stored.get(name)
+        if twin is not None and twin.dtype == "int8" and twin.scale is not None:
+            return twin
+    return None
+
+
 def _source(op: Op | None, stored: dict[str, Tensor], graph: Graph, twin: Tensor) -> int | None:
     """The operand whose grid an operation's result stands on."""
     if op is None or op.name not in MOVES | TIES:
         return None
     for index in op.inputs:
-        operand = stored.get(graph.tensors[index].tensor_name) if index >= 0 else None
+        operand = _twin(graph.tensors[index], stored) if index >= 0 else None
         if operand is not None and operand.scale == twin.scale and operand.zero_point == twin.zero_point:
             return index
     return None

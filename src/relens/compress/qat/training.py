@@ -31,13 +31,16 @@ _AXES = {"CONV_2D": (0, 1, 2), "DEPTHWISE_CONV_2D": (0, 1), "TRANSPOSE_CONV": (0
 class QuantizationAware:
     """What training made.
 
-    candidate: the integer file. graph: the float graph with the rounded weights. ranges: tensor name -> the learned
-    ends of its grid, which are the integer file's. before, after: the loss on held-out pictures with the roundings.
+    candidate: the integer file. graph: the float graph with the rounded weights.
+    ranges: tensor name -> the learned ends of its grid, which are the integer file's.
+    lifted: the trained model, which rounds as the file does.
+    before, after: the loss on held-out pictures with the roundings.
     """
 
     candidate: Candidate
     graph: Graph = field(repr=False)
     ranges: Mapping[str, tuple[float, float]] = field(repr=False)
+    lifted: Lifted = field(repr=False)
     before: float
     after: float
     epochs: tuple[Epoch, ...] = field(repr=False)
@@ -83,7 +86,7 @@ def quantization_aware(
     ranges = _ranges(made.lifted, steps(made.lifted.graph))
     candidate = make(graph, "int8", samples=samples[:1], ranges=ranges)
     named = replace(candidate, recipe=(f"qat({bits} bits)", *candidate.recipe), parent_sha256=student.sha256)
-    return QuantizationAware(named, graph, ranges, made.before, made.after, made.epochs)
+    return QuantizationAware(named, graph, ranges, made.lifted, made.before, made.after, made.epochs)
 
 
 def _dressed(planned: Callable[[Graph], Plan], graph: Graph, batches: Iterable[Mapping[str, Any]]) -> Lifted:

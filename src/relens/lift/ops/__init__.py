@@ -1,6 +1,6 @@
 """How each operation of a graph is said in Keras: one entry an operation. To add one, write its rule beside its kin."""
 
-from relens.lift.ops import arithmetic, arrangement, choice, pooling, reduction, resizing, weighted
+from relens.lift.ops import arithmetic, arrangement, choice, picking, pooling, reduction, resizing, weighted
 from relens.lift.site import Rule
 
 RULES: dict[str, Rule] = {
@@ -10,5 +10,6 @@ RULES: dict[str, Rule] = {
     **reduction.RULES,
     **resizing.RULES,
     **arrangement.RULES,
+    **picking.RULES,
     **choice.RULES,
 }

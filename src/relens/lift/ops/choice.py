@@ -8,24 +8,24 @@ from relens.lift.site import Rule, Site, Unliftable, Value
 
 def arg_max(site: Site) -> Value:
     """Index of the largest along an axis."""
-    return ops.cast(ops.argmax(site.inputs[0], axis=site.axis(site.integers(1)[0])), site.results[0].dtype)
+    return site.typed(ops.argmax(site.inputs[0], axis=site.axis(site.integers(1)[0])))
 
 
 def arg_min(site: Site) -> Value:
     """Index of the smallest along an axis."""
-    return ops.cast(ops.argmin(site.inputs[0], axis=site.axis(site.integers(1)[0])), site.results[0].dtype)
+    return site.typed(ops.argmin(site.inputs[0], axis=site.axis(site.integers(1)[0])))
 
 
 def topk_v2(site: Site) -> tuple[Value, ...]:
     """The k largest of the last axis, and their indices."""
     site.axis(-1)
     values, indices = ops.top_k(site.inputs[0], k=site.integers(1)[0], sorted=True)
-    return values, ops.cast(indices, site.results[1].dtype)
+    return values, site.typed(indices, 1)
 
 
 def cast(site: Site) -> Value:
     """To the result's element type."""
-    return ops.cast(site.inputs[0], site.results[0].dtype)
+    return site.typed(site.inputs[0])
 
 
 def select(site: Site) -> Value:

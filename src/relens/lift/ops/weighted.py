@@ -16,7 +16,7 @@ PADDINGS = {schema.Padding.SAME: "same", schema.Padding.VALID: "valid"}
 def conv_2d(site: Site) -> Value:
     """Kernel (D, h, w, C / groups)."""
     kernel = site.constant(1).transpose(1, 2, 3, 0)
-    options = site.options
+    strides, dilation = _steps(site)
     if site.data().shape[-1] % kernel.shape[2]:
         raise Unliftable("its channels do not divide into groups")
     return _block(
@@ -24,9 +24,9 @@ def conv_2d(site: Site) -> Value:
         Convolution(
             kernel,
             _bias(site),
-            (options.strideH, options.strideW),
-            PADDINGS[options.padding],
-            (options.dilationHFactor, options.dilationWFactor),
+            strides,
+            PADDINGS[site.options.padding],
+            dilation,
             **_names(site),
         ),
     )
@@ -37,17 +37,15 @@ def depthwise_conv_2d(site: Site) -> Value:
     stored = site.constant(1)
     channels = site.data().shape[-1]
     kernel = stored.reshape(*stored.shape[1:3], channels, -1)
-    options = site.options
-    if options.strideH != options.strideW:
-        raise Unliftable("its strides differ, and TensorFlow's depthwise convolution has one")
+    strides, dilation = _steps(site, alike=True)
     return _block(
         site,
         DepthwiseConvolution(
             kernel,
             _bias(site),
-            (options.strideH, options.strideW),
-            PADDINGS[options.padding],
-            (options.dilationHFactor, options.dilationWFactor),
+            strides,
+            PADDINGS[site.options.padding],
+            dilation,
             **_names(site),
         ),
     )
@@ -86,6 +84,15 @@ def prelu(site: Site) -> Value:
     layer = ParametricRelu(slope)
     site.blocks[site.op.index] = Block(layer, None)
     return layer(site.data())
+
+
+def _steps(site: Site, *, alike: bool = False) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Strides and dilation, of which TensorFlow takes one; a depthwise convolution's strides are to be alike."""
+    options = site.options
+    strides, dilation = (options.strideH, options.strideW), (options.dilationHFactor, options.dilationWFactor)
+    if (max(strides) > 1 and max(dilation) > 1) or (alike and strides[0] != strides[1]):
+        raise Unliftable(f"its strides are {strides}, and its dilation {dilation}")
+    return strides, dilation
 
 
 def _bias(site: Site, position: int = 2) -> NDArray[np.float32] | None:

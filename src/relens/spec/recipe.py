@@ -1,0 +1,118 @@
+"""`[recipe]`: the steps from the float graph to its candidates."""
+
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from relens.spec.strict import Strict
+
+Scheme = Literal["float32", "float16", "dynamic", "int8"]
+SCHEMES: tuple[Scheme, ...] = ("float32", "float16", "dynamic", "int8")
+
+
+class LayersStep(Strict):
+    """Fewer layers: blocks go until `macs_share` of the multiply-accumulates is left."""
+
+    step: Literal["layers"] = "layers"
+    macs_share: float = Field(default=0.75, gt=0, lt=1)
+
+
+class ChannelsStep(Strict):
+    """Fewer channels: so many that it takes `speedup` times fewer milliseconds, measured here."""
+
+    step: Literal["channels"] = "channels"
+    speedup: float = Field(default=1.5, gt=1)
+
+
+class HealStep(Strict):
+    """Training towards the original's answers; labels are not needed."""
+
+    step: Literal["heal"] = "heal"
+    epochs: int = Field(default=20, ge=1)
+    batch: int = Field(default=32, ge=2)
+    learning_rate: float = Field(default=1e-3, gt=0)
+
+
+class QatStep(Strict):
+    """Quantization-aware training: an int8 candidate that was trained with its roundings. It ends a recipe.
+
+    bits: of the weights. 7 for engines that saturate; 4 for smaller files, which are no faster.
+    """
+
+    step: Literal["qat"] = "qat"
+    bits: Literal[8, 7, 4] = 8
+    epochs: int = Field(default=10, ge=1)
+    batch: int = Field(default=32, ge=2)
+    learning_rate: float = Field(default=2e-4, gt=0)
+
+
+Step = Annotated[LayersStep | ChannelsStep | HealStep | QatStep, Field(discriminator="step")]
+STEPS: dict[str, type[Strict]] = {"layers": LayersStep, "channels": ChannelsStep, "heal": HealStep, "qat": QatStep}
+
+Preset = Literal["fast", "balanced", "small"]
+PRESETS: dict[str, tuple[Step, ...]] = {
+    "fast": (),
+    "balanced": (ChannelsStep(speedup=1.4), HealStep(), QatStep()),
+    "small": (LayersStep(), HealStep(), ChannelsStep(speedup=2.0), HealStep(epochs=30), QatStep()),
+}
+
+
+class RecipeSpec(Strict):
+    """`[recipe]`: which candidates to make.
+
+    schemes: how the graphs are quantized; default: all that the pictures allow.
+    steps: names, or tables such as `{ step = "channels", speedup = 2.0 }`, in the order they are taken. What each
+        one makes is a candidate of its own, beside the unchanged graph.
+    preset: steps made ready: `fast` (none: no training), `balanced`, `small`.
+    """
+
+    schemes: tuple[Scheme, ...] | None = Field(default=None, min_length=1)
+    steps: tuple[Step, ...] = ()
+    preset: Preset | None = None
+
+    @property
+    def all_steps(self) -> tuple[Step, ...]:
+        """The preset's steps, or those written out."""
+        return PRESETS[self.preset] if self.preset else self.steps
+
+    @field_validator("steps", mode="before")
+    @classmethod
+    def _written(cls, value: Any) -> Any:
+        return tuple(_step(one) for one in value) if isinstance(value, list | tuple) else value
+
+    @model_validator(mode="after")
+    def _fits(self) -> "RecipeSpec":
+        names = [step.step for step in self.steps]
+        if self.preset and self.steps:
+            raise ValueError("give `steps` or `preset`, not both")
+        if "qat" in names[:-1]:
+            raise ValueError("`qat` ends a recipe: what follows would undo what it learned")
+        if names[:1] == ["heal"]:
+            raise ValueError("`heal` follows `channels` or `layers`: an unchanged model has nothing to heal")
+        return self
+
+
+def _step(written: Any) -> Any:
+    if isinstance(written, Strict):
+        return written
+    table = {"step": written} if isinstance(written, str) else written
+    name = table.get("step") if isinstance(table, dict) else None
+    if name not in STEPS:
+        raise ValueError(f"there is no step {name!r}: {_near(str(name), list(STEPS))}")
+    try:
+        return STEPS[name](**table)
+    except ValidationError as trouble:
+        first = trouble.errors(include_url=False)[0]
+        key = str(first["loc"][-1])
+        if first["type"] == "extra_forbidden":
+            known = sorted(set(STEPS[name].model_fields) - {"step"})
+            raise ValueError(f"step `{name}` has no `{key}`: {_near(key, known)}") from None
+        raise ValueError(f"step `{name}`, `{key}`: {first['msg']}") from None
+
+
+def _near(word: str, known: list[str]) -> str:
+    near = get_close_matches(word, known, n=1)
+    return f"did you mean `{near[0]}`?" if near else f"it knows {', '.join(known)}"
+
+
