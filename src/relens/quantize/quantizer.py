@@ -17,7 +17,7 @@ from relens.graph import Graph, normalised, with_signature
 from relens.quantize.candidate import Candidate
 from relens.quantize.choices import DEFAULT_BITS, Choices
 from relens.quantize.scheme import InputOutput, check_request
-from relens.quantize.seven_bit import with_seven_bit_weights
+from relens.quantize.weights import with_sound_weights
 from relens.spec import Scheme
 
 SIGNATURE = "serving_default"
@@ -77,7 +77,7 @@ def quantize(
         content = _run(graph, scheme, samples, kind, choices, progress)
     made = with_signature(normalised(Graph.from_bytes(content, f"the {scheme} candidate")))
     if scheme == "int8":
-        made = with_seven_bit_weights(made, graph, choices)
+        made = with_sound_weights(made, graph, choices)
     calibration = calibration_sha256 if scheme == "int8" else None
     return Candidate(made, scheme, (step,), graph.sha256, calibration)
 

@@ -114,5 +114,3 @@ def _step(written: Any) -> Any:
 def _near(word: str, known: list[str]) -> str:
     near = get_close_matches(word, known, n=1)
     return f"did you mean `{near[0]}`?" if near else f"it knows {', '.join(known)}"
-
-
