@@ -176,8 +176,8 @@ def _followed(
             hint="set `calibration` in [data]",
         )
     cache = Cache(project.folder / ".relens")
-    frames = training_frames(project)
-    return follow(steps, Kitchen(graph, frames, project.input, bench.engines, samples, sha256, cache, progress))
+    frames, held = training_frames(project)
+    return follow(steps, Kitchen(graph, frames, held, project.input, bench.engines, samples, sha256, cache, progress))
 
 
 def _tell(progress: Progress, name: str, done: int, total: int, part: float) -> None:

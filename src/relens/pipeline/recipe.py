@@ -6,6 +6,8 @@ from functools import partial
 from importlib.metadata import version
 from typing import Any
 
+import numpy as np
+
 from relens.errors import BadConfig, BadData
 from relens.graph import Graph
 from relens.pipeline.cache import Cache
@@ -15,6 +17,7 @@ from relens.spec import ChannelsStep, HealStep, InputSpec, LayersStep, Project, 
 from relens.vision import Frames, frames_from
 
 LAYERS_PICTURES = 96
+HELD_LEAST, HELD_MOST = 8, 200
 
 
 @dataclass(frozen=True)
@@ -38,11 +41,13 @@ class Followed:
 class Kitchen:
     """What steps need besides the graph.
 
-    original: the teacher. frames: pictures for the steps, labels unused. samples: for first integer ranges.
+    original: the teacher. frames: pictures for the steps, labels unused. held: pictures that no step learns from, by
+    which training judges itself. samples: for first integer ranges.
     """
 
     original: Graph
     frames: Frames
+    held: Frames
     input: InputSpec
     engines: tuple[str, ...]
     samples: Samples
@@ -70,8 +75,8 @@ def follow(steps: Sequence[Step], kitchen: Kitchen) -> Followed:
     return Followed(tuple(stages))
 
 
-def training_frames(project: Project) -> Frames:
-    """The pictures that steps look at: `[data] train`, else all of `calibration`.
+def training_frames(project: Project) -> tuple[Frames, Frames]:
+    """The pictures that steps look at, and those held out of every step: of `[data] train`, else of `calibration`.
 
     Raises:
         BadConfig: RL-CONFIG-003 when there are none.
@@ -91,7 +96,9 @@ def training_frames(project: Project) -> Frames:
             f"{source} holds {len(frames)} pictures, and the steps of [recipe] learn from at least 16",
             hint="set `train` in [data] to more pictures; some hundreds are a good start",
         )
-    return frames
+    order = np.random.default_rng(0).permutation(len(frames))
+    held = min(HELD_MOST, max(HELD_LEAST, len(frames) // 10))
+    return frames.chosen(sorted(order[held:].tolist())), frames.chosen(sorted(order[:held].tolist()))
 
 
 def _kept(step: Step, before: Stage, kitchen: Kitchen, make: Callable[[], tuple[Graph, dict[str, Any]]]) -> Any:
@@ -159,7 +166,7 @@ def _heal(step: HealStep, graph: Graph, kitchen: Kitchen) -> tuple[Graph, dict[s
     from relens.compress.heal import HealSettings, Pictures, heal
 
     settings = HealSettings(epochs=step.epochs, batch=step.batch, learning_rate=step.learning_rate)
-    pictures = Pictures(kitchen.frames, kitchen.input)
+    pictures = Pictures(kitchen.frames, kitchen.input, held=kitchen.held)
     watch = partial(_told, kitchen.progress)
     checkpoint = kitchen.cache.folder / f"heal-{graph.sha256[:16]}.npz"
     made = heal(kitchen.original, graph, pictures, settings, checkpoint=checkpoint, progress=watch)
@@ -174,7 +181,7 @@ def _qat(step: QatStep, before: Stage, kitchen: Kitchen) -> Candidate:
         made = quantization_aware(
             kitchen.original,
             before.graph,
-            Pictures(kitchen.frames, kitchen.input),
+            Pictures(kitchen.frames, kitchen.input, held=kitchen.held),
             kitchen.samples,
             bits=step.bits,
             settings=replace(QAT_SETTINGS, epochs=step.epochs, batch=step.batch, learning_rate=step.learning_rate),

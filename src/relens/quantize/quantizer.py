@@ -233,6 +233,8 @@ def _quiet() -> Iterator[None]:
         ):
             # It keeps every tensor to measure its range, and LiteRT warns that this takes memory.
             warnings.simplefilter("ignore", UserWarning)
+            # A dead channel's bias, which `with_sound_weights` mends.
+            warnings.filterwarnings("ignore", "invalid value encountered in cast", RuntimeWarning)
             yield
     finally:
         logging.disable(before)

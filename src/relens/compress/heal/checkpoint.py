@@ -31,7 +31,8 @@ class Checkpoint:
         arrays |= {f"best{place}": np.asarray(value) for place, value in enumerate(best)}
         text = json.dumps({"key": self.key, "facts": facts})
         content = io.BytesIO()
-        np.savez(content, text=np.frombuffer(text.encode(), np.uint8), **arrays)
+        every: dict[str, Any] = {"text": np.frombuffer(text.encode(), np.uint8), **arrays}
+        np.savez(content, **every)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(self.path, [content.getvalue()])
 

@@ -30,17 +30,22 @@ class Pictures:
     """What to train on: pictures and how they become the input.
 
     labels: true classes, (N, classes) float32 that sum to 1, or None.
+    held: pictures to judge by. They must be new to the student's making as well: a cut that was repaired on them
+        looks better than any training can make it. None holds a part of `frames` out.
     """
 
     frames: Frames
     spec: InputSpec
     labels: NDArray[np.float32] | None = None
+    held: Frames | None = None
 
-    def chosen(self, places: Sequence[int]) -> "Pictures":
-        """Those at these places."""
-        return Pictures(
-            self.frames.chosen(places), self.spec, None if self.labels is None else self.labels[list(places)]
-        )
+    def parted(self, share: float, most: int, seed: int) -> "Pictures":
+        """With pictures to judge by, held out if there are none yet."""
+        if self.held is not None:
+            return self
+        training, judging = held_out(len(self.frames), share, most, seed)
+        labels = None if self.labels is None else self.labels[training]
+        return Pictures(self.frames.chosen(training), self.spec, labels, self.frames.chosen(judging))
 
 
 @dataclass(frozen=True)
@@ -104,14 +109,11 @@ def train(
     Raises:
         BadModel: RL-LIFT-001, -002, or -003 when teacher and student do not fit together.
     """
-    mine, held = (
-        pictures.chosen(places)
-        for places in held_out(len(pictures.frames), settings.hold_out, settings.hold_out_most, settings.seed)
-    )
+    mine = pictures.parted(settings.hold_out, settings.hold_out_most, settings.seed)
     tensor = student.inputs[0]
     clean = CleanBatches(mine.frames, mine.spec, tensor, settings.batch)
     lifted, model = paired(teacher, student, settings, clean, dress)
-    judge = _Judge(model, list(plain_batches(held.frames, held.spec, tensor, settings.batch)))
+    judge = _Judge(model, list(plain_batches(mine.held or mine.frames, mine.spec, tensor, settings.batch)))
     run = _Run(model, lifted, mine, clean, judge, settings, progress or (lambda moment: None))
     state = Checkpoint(checkpoint, _key(teacher, student, pictures, settings))
     run.train(state)
@@ -124,7 +126,7 @@ class _Judge:
 
     def __init__(self, model: Healing, batches: Sequence[Mapping[str, Any]]) -> None:
         self.model, self.batches = model, batches
-        self.truths = [model.teacher.predict_on_batch(batch) for batch in batches]
+        self.truths = [model.teacher.predict_on_batch(model.named(batch)) for batch in batches]
 
     def __call__(self) -> float:
         losses = [
@@ -245,6 +247,7 @@ def _optimizer(settings: HealSettings, steps: int) -> keras.optimizers.Optimizer
 
 def _key(teacher: Graph, student: Graph, pictures: Pictures, settings: HealSettings) -> str:
     labels = hashlib.sha256(b"" if pictures.labels is None else pictures.labels.tobytes()).hexdigest()
-    parts = [teacher.sha256, student.sha256, pictures.frames.sha256, labels, settings.to_json()]
+    parts: list[Any] = [teacher.sha256, student.sha256, pictures.frames.sha256, labels, settings.to_json()]
+    parts += [pictures.held.sha256 if pictures.held else None]
     parts += [pictures.spec.model_dump(mode="json"), keras.__version__, keras.backend.backend()]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -1,7 +1,7 @@
 """Teacher and student lifted side by side, with what the one learns from the other."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -32,6 +32,10 @@ class CleanBatches:
     tensor: Tensor
     size: int
 
+    def of(self, tensor: Tensor) -> "CleanBatches":
+        """The same pictures for another graph's input."""
+        return replace(self, tensor=tensor)
+
     def __iter__(self) -> Iterator[Mapping[str, Any]]:
         few = self.frames.spread(STATISTICS_BATCHES * self.size)
         return islice(plain_batches(few, self.spec, self.tensor, self.size), STATISTICS_BATCHES)
@@ -60,7 +64,7 @@ def paired(
     for model in (master.model, lifted.model):
         model.compile(jit_compile=compiles())
     names = [_output_name(seen_teacher, target.tensor) for target in theirs]
-    spreads = _spreads(master.model, names, clean)
+    spreads = _spreads(master.model, names, clean.of(teacher.inputs[0]))
     pairs = [
         Pair(your, name, _output_name(seen_student, your.tensor), _weight(your, settings), spreads[name])
         for name, your in zip(names, mine, strict=True)

@@ -1,6 +1,6 @@
 """Teacher and student side by side: the loss of one batch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,7 +56,7 @@ class Match(keras.layers.Layer):
             return self._divergence(teacher, student)
         if self.projection is not None:
             student = self.projection(student)
-        difference = (student - teacher) * self.scale
+        difference = ops.multiply(student - teacher, self.scale)
         if self.kind == "feature":
             return ops.mean(ops.square(difference))
         size = ops.abs(difference)
@@ -93,6 +93,7 @@ class Healing(keras.Model):
         super().__init__()
         self.teacher, self.student = teacher, student
         self.label_share = label_share
+        self.names = dict(zip(teacher.input, student.input, strict=True))
         self.scores = next((pair.student for pair in pairs if pair.target.kind == "classes"), None)
         self.teacher.trainable = False
         self.pairs = tuple(pairs)
@@ -109,6 +110,10 @@ class Healing(keras.Model):
         ]
         self.built = True
 
+    def named(self, x: Mapping[str, Any]) -> dict[str, Any]:
+        """The student's inputs under the teacher's names; they stand in the same order."""
+        return {theirs: x[mine] for theirs, mine in self.names.items()}
+
     def call(self, x: Any, training: bool = False) -> Any:
         """The student's outputs."""
         return self.student(x, training=training)
@@ -120,7 +125,7 @@ class Healing(keras.Model):
         share = self.label_share if y is not None else 0.0
         loss = 0.0
         if share < 1.0:
-            answers = self.teacher(x, training=False)
+            answers = self.teacher(self.named(x), training=False)
             loss = (1.0 - share) * sum(
                 pair.weight * match(ops.stop_gradient(answers[pair.teacher]), y_pred[pair.student])
                 for match, pair in zip(self.matches, self.pairs, strict=True)

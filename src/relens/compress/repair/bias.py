@@ -54,15 +54,18 @@ def correct_biases(
         for source, made in zip(_weighted(graph), _weighted(integer), strict=True)
         if _corrigible(graph, source, integer, made)
     ]
-    before = _mean_inputs(graph, [source.inputs[0] for source, _ in pairs], samples)
+    # What a range cuts off is its own decision; a bias that made up for it would shift all other places instead.
+    limits = [_limits(integer.tensors[made.inputs[0]]) for _, made in pairs]
+    before = _mean_inputs(graph, [source.inputs[0] for source, _ in pairs], samples, limits)
     stored: dict[int, Float64] = {}
     added: dict[tuple[int, int], Array] = {}
     shifts: dict[str, float] = {}
-    for done, (source, made) in enumerate(pairs, 1):
+    for done, ((source, made), mean) in enumerate(zip(pairs, before, strict=True), 1):
         weights, bias = (integer.tensors[index] for index in made.inputs[1:3])
         steps = np.asarray(bias.scales, np.float64)
-        expected = _Alone(graph, source, graph.constant(graph.tensors[source.inputs[1]]))(before[source.inputs[0]])
-        rounded = _Alone(graph, source, _real_weights(integer, weights))(_mean_input(integer, made, stored, samples))
+        alone = _Alone(graph, source)
+        expected = alone.mean(graph.constant(graph.tensors[source.inputs[1]]), mean)
+        rounded = alone.mean(_real_weights(integer, weights), _mean_input(integer, made, stored, samples))
         was, value = integer.constant(bias), graph.constant(graph.tensors[source.inputs[2]])
         shift = rounded - expected + was * steps - value
         stored[made.index] = np.rint(was - shift / steps)
@@ -80,24 +83,23 @@ class _Alone:
     nothing is rounded behind it, which on channels that hardly move would be a shift of its own.
     """
 
-    def __init__(self, graph: Graph, op: Op, weights: NDArray[Any]) -> None:
-        bias = graph.constant(graph.tensors[op.inputs[2]])
-        whole = with_operands(graph, {(op.index, 1): weights.astype(np.float32), (op.index, 2): np.zeros_like(bias)})
-        op = whole.ops[op.index]  # its tensors may have moved
-
+    def __init__(self, graph: Graph, op: Op) -> None:
         def change(model: Any) -> None:
             main = model.subgraphs[0]
+            kept = [*op.inputs[:3], op.outputs[0]]
+            main.tensors = [main.tensors[index] for index in kept]
             main.operators = [main.operators[op.index]]
+            main.operators[0].inputs, main.operators[0].outputs = [0, 1, 2], [3]
             main.operators[0].builtinOptions.fusedActivationFunction = NONE
-            main.inputs, main.outputs, model.signatureDefs = [op.inputs[0]], [op.outputs[0]], []
+            main.inputs, main.outputs, model.signatureDefs, model.metadata = [0], [3], [], []
 
-        cut = compacted(edited(whole, change))
-        self._inner = Inner(cut, [cut.outputs[0].index])
-        self._name = cut.inputs[0].name
+        self._graph = edited(graph, change)
+        self._bias = np.zeros(graph.tensors[op.inputs[2]].shape, np.float32)
 
-    def __call__(self, value: Array) -> Float64:
-        """(C,) the mean over places."""
-        answer = self._inner({self._name: value})[0]
+    def mean(self, weights: NDArray[Any], value: Array) -> Float64:
+        """(C,) the mean over places of the answer to `value`."""
+        made = with_operands(self._graph, {(0, 1): weights.astype(np.float32), (0, 2): self._bias})
+        answer = Inner(made, [made.outputs[0].index])({made.inputs[0].name: value})[0]
         return np.asarray(answer.reshape(-1, answer.shape[-1]).mean(axis=0, dtype=np.float64))
 
 
@@ -121,13 +123,25 @@ def _real_weights(integer: Graph, weights: Tensor) -> Array:
     return np.asarray(integer.constant(weights).astype(np.float32) * scales)
 
 
-def _mean_inputs(graph: Graph, tensors: Sequence[int], samples: Samples) -> dict[int, Array]:
-    """The mean over samples of some activations, each in its shape."""
+def _limits(tensor: Tensor) -> tuple[float, float]:
+    """The smallest and the largest number that a tensor can hold."""
+    if not tensor.scales:
+        return -np.inf, np.inf
+    stored = np.iinfo(tensor.dtype)
+    low, high = ((edge - tensor.zero_point) * tensor.scales[0] for edge in (stored.min, stored.max))
+    return low, high
+
+
+def _mean_inputs(
+    graph: Graph, tensors: Sequence[int], samples: Samples, limits: Sequence[tuple[float, float]]
+) -> list[Array]:
+    """The mean over samples of some activations within limits, each in its shape."""
     inner = Inner(graph, tensors)
-    sums = inner(samples[0])
-    for sample in samples[1:]:
-        sums = [a + b for a, b in zip(sums, inner(sample), strict=True)]
-    return {tensor: value / np.float32(len(samples)) for tensor, value in zip(tensors, sums, strict=True)}
+    sums: list[Array] = []
+    for sample in samples:
+        values = [np.clip(value, *edges) for value, edges in zip(inner(sample), limits, strict=True)]
+        sums = [a + b for a, b in zip(sums, values, strict=True)] if sums else values
+    return [np.asarray(value / np.float32(len(samples)), np.float32) for value in sums]
 
 
 def _mean_input(integer: Graph, op: Op, stored: Mapping[int, Float64], samples: Samples) -> Array:
@@ -141,7 +155,7 @@ def _mean_input(integer: Graph, op: Op, stored: Mapping[int, Float64], samples: 
         main.outputs, model.signatureDefs = [op.inputs[0]], []
 
     if op.inputs[0] in {tensor.index for tensor in integer.inputs}:
-        return _mean_inputs(integer, [op.inputs[0]], samples)[op.inputs[0]]
+        return _mean_inputs(integer, [op.inputs[0]], samples, [(-np.inf, np.inf)])[0]
     cut = compacted(edited(integer, change))
     inner = Inner(cut, [cut.outputs[0].index])
     # The cut graph has no signature; inputs keep their order in the file.

@@ -117,8 +117,9 @@ def _best(
         if chain.gate is not None:
             factors = np.maximum(np.rint(factors * LEVELS), 1) / LEVELS
         if chain.ceiling:
-            free = largest < SIX_WITH_ROOM
-            factors = np.where(free, np.minimum(np.maximum(factors, largest / SIX_WITH_ROOM), 1), 1.0)
+            peak = statistics[chain.output].peak
+            free = peak < SIX_WITH_ROOM
+            factors = np.where(free, np.minimum(np.maximum(factors, peak / SIX_WITH_ROOM), 1), 1.0)
         tried.append((noise_share(graph, chain, statistics, factors, constants), factors))
     return min(tried, key=lambda item: item[0])
 

@@ -64,6 +64,7 @@ class ChannelStatistics:
         high: (C,) the largest, likewise.
         mean: (C,).
         variance: (C,).
+        peak: (C,) the largest value of each channel in any sample.
         range: the mean over samples of the whole tensor's extremes: what calibration would find.
     """
 
@@ -71,6 +72,7 @@ class ChannelStatistics:
     high: Float64
     mean: Float64
     variance: Float64
+    peak: Float64
     range: tuple[float, float]
 
     @property
@@ -85,14 +87,17 @@ def channel_statistics(graph: Graph, samples: Samples, tensors: Sequence[int]) -
         return {}
     inner = Inner(graph, tensors)
     sums: list[list[Float64]] = []
+    peaks: list[Float64] = []
     for sample in samples:
         rows = [_moments(value) for value in inner(sample)]
+        highs = [row[1] for row in rows]
+        peaks = [np.maximum(a, b) for a, b in zip(peaks, highs, strict=True)] if peaks else highs
         sums = [[a + b for a, b in zip(*pair, strict=True)] for pair in zip(sums, rows, strict=True)] if sums else rows
     found = {}
-    for tensor, total in zip(tensors, sums, strict=True):
+    for tensor, total, peak in zip(tensors, sums, peaks, strict=True):
         low, high, mean, square, edges = (part / len(samples) for part in total)
         variance = np.maximum(square - mean**2, 0)
-        found[tensor] = ChannelStatistics(low, high, mean, variance, (float(edges[0]), float(edges[1])))
+        found[tensor] = ChannelStatistics(low, high, mean, variance, peak, (float(edges[0]), float(edges[1])))
     return found
 
 
@@ -132,7 +137,7 @@ def _stored(value: NDArray[Any], tensor: Tensor) -> NDArray[Any]:
         return value
     limits = np.iinfo(tensor.dtype)
     levels = np.rint(value / np.float32(tensor.scales[0])) + tensor.zero_point
-    return np.clip(levels, limits.min, limits.max).astype(tensor.dtype)
+    return np.asarray(np.clip(levels, limits.min, limits.max).astype(tensor.dtype))
 
 
 def _real(value: NDArray[Any], tensor: Tensor) -> Array:
