@@ -125,3 +125,13 @@ def test_names_and_tables_say_the_same() -> None:
     recipe = validate(RecipeSpec, {"steps": ["layers", {"step": "heal", "epochs": 3}]}, where="relens.toml")
 
     assert recipe.all_steps == (LayersStep(), HealStep(epochs=3))
+
+
+def test_the_fast_preset_repairs_without_training(shapes, tmp_path) -> None:
+    project = relens.load(shapes.project).model_copy(update={"recipe": RecipeSpec(preset="fast", schemes=("int8",))})
+
+    built = build(project, tmp_path / "a.relens", latency_seconds=0.2)
+
+    repaired = next(one.option for one in built.verdict.judged if one.option.name == "repair int8 on litert")
+    assert repaired.score.interval.value > 0.85
+    assert repaired.candidate.recipe[-1].startswith("quantize(int8")

@@ -26,6 +26,7 @@ from relens.pipeline.verdict import Verdict, decide
 from relens.quantize import Candidate, Samples, quantize
 from relens.sources import content_sha256
 from relens.spec import SCHEMES, Project, Scheme, device, load
+from relens.spec.recipe import LAST
 from relens.vision import decoder_class, frames_from
 
 
@@ -169,10 +170,10 @@ def _followed(
     steps = project.recipe.all_steps
     if not steps:
         return Followed((Stage(graph),))
-    if steps[-1].step == "qat" and not samples:
+    if steps[-1].step in LAST and not samples:
         raise BadConfig(
             "RL-QUANT-002",
-            f"{project.path}: the step `qat` needs representative pictures for its first ranges",
+            f"{project.path}: the step `{steps[-1].step}` needs representative pictures for its first ranges",
             hint="set `calibration` in [data]",
         )
     cache = Cache(project.folder / ".relens")

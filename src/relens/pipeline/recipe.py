@@ -13,7 +13,7 @@ from relens.graph import Graph
 from relens.pipeline.cache import Cache
 from relens.pipeline.progress import Progress
 from relens.quantize import Candidate, Samples
-from relens.spec import ChannelsStep, HealStep, InputSpec, LayersStep, Project, QatStep, Step
+from relens.spec import ChannelsStep, HealStep, InputSpec, LayersStep, Project, QatStep, RepairStep, Step
 from relens.vision import Frames, frames_from
 
 LAYERS_PICTURES = 96
@@ -66,8 +66,8 @@ def follow(steps: Sequence[Step], kitchen: Kitchen) -> Followed:
     for step in steps:
         kitchen.progress.stage(f"recipe: {step.step}")
         before = stages[-1]
-        if isinstance(step, QatStep):
-            return Followed(tuple(stages), _qat(step, before, kitchen))
+        if isinstance(step, QatStep | RepairStep):
+            return Followed(tuple(stages), _integer(step, before, kitchen))
         graph, facts = _kept(step, before, kitchen, partial(_MAKERS[step.step], step, before.graph, kitchen))
         stages.append(
             Stage(graph, (*before.steps, facts["line"]), f"{before.label}+{step.step}" if before.label else step.step)
@@ -125,9 +125,9 @@ def _key(step: Step, before: Stage, kitchen: Kitchen) -> dict[str, Any]:
     }
     if isinstance(step, ChannelsStep | LayersStep):
         key["engines"] = list(kitchen.engines)
-    else:
+    if isinstance(step, HealStep | QatStep):
         key["keras"] = version("keras")
-    if isinstance(step, QatStep):
+    if isinstance(step, QatStep | RepairStep):
         key["samples"] = kitchen.calibration_sha256
     return key
 
@@ -173,23 +173,11 @@ def _heal(step: HealStep, graph: Graph, kitchen: Kitchen) -> tuple[Graph, dict[s
     return made.graph, {"line": f"heal({len(made.epochs)} epochs, {made.before:.3f} -> {made.after:.3f})"}
 
 
-def _qat(step: QatStep, before: Stage, kitchen: Kitchen) -> Candidate:
-    from relens.compress.heal import Pictures
-    from relens.compress.qat import QAT_SETTINGS, quantization_aware
-
-    def make() -> tuple[Graph, dict[str, Any]]:
-        made = quantization_aware(
-            kitchen.original,
-            before.graph,
-            Pictures(kitchen.frames, kitchen.input, held=kitchen.held),
-            kitchen.samples,
-            bits=step.bits,
-            settings=replace(QAT_SETTINGS, epochs=step.epochs, batch=step.batch, learning_rate=step.learning_rate),
-            checkpoint=kitchen.cache.folder / f"qat-{before.graph.sha256[:16]}.npz",
-            progress=partial(_told, kitchen.progress),
-        )
-        return made.candidate.graph, {"recipe": list(made.candidate.recipe)}
-
+def _integer(step: QatStep | RepairStep, before: Stage, kitchen: Kitchen) -> Candidate:
+    """The integer candidate that a recipe ends with."""
+    make = (
+        partial(_qat, step, before, kitchen) if isinstance(step, QatStep) else partial(_repair, step, before, kitchen)
+    )
     graph, facts = _kept(step, before, kitchen, make)
     return Candidate(
         graph,
@@ -197,8 +185,38 @@ def _qat(step: QatStep, before: Stage, kitchen: Kitchen) -> Candidate:
         (*before.steps, *facts["recipe"]),
         kitchen.original.sha256,
         kitchen.calibration_sha256,
-        f"{before.label}+qat" if before.label else "qat",
+        f"{before.label}+{step.step}" if before.label else step.step,
     )
+
+
+def _repair(step: RepairStep, before: Stage, kitchen: Kitchen) -> tuple[Graph, dict[str, Any]]:
+    from relens.compress.repair import repair
+
+    made = repair(
+        before.graph,
+        kitchen.samples,
+        weight_bits=step.bits,
+        most_float=step.most_float,
+        progress=kitchen.progress.advance,
+    )
+    return made.candidate.graph, {"recipe": list(made.candidate.recipe)}
+
+
+def _qat(step: QatStep, before: Stage, kitchen: Kitchen) -> tuple[Graph, dict[str, Any]]:
+    from relens.compress.heal import Pictures
+    from relens.compress.qat import QAT_SETTINGS, quantization_aware
+
+    made = quantization_aware(
+        kitchen.original,
+        before.graph,
+        Pictures(kitchen.frames, kitchen.input, held=kitchen.held),
+        kitchen.samples,
+        bits=step.bits,
+        settings=replace(QAT_SETTINGS, epochs=step.epochs, batch=step.batch, learning_rate=step.learning_rate),
+        checkpoint=kitchen.cache.folder / f"qat-{before.graph.sha256[:16]}.npz",
+        progress=partial(_told, kitchen.progress),
+    )
+    return made.candidate.graph, {"recipe": list(made.candidate.recipe)}
 
 
 def _told(progress: Progress, moment: Any) -> None:

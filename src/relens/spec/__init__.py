@@ -21,6 +21,7 @@ from relens.spec.recipe import (
     LayersStep,
     QatStep,
     RecipeSpec,
+    RepairStep,
     Scheme,
     Step,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "Project",
     "QatStep",
     "RecipeSpec",
+    "RepairStep",
     "Scaling",
     "Scheme",
     "Step",

@@ -34,6 +34,18 @@ class HealStep(Strict):
     learning_rate: float = Field(default=1e-3, gt=0)
 
 
+class RepairStep(Strict):
+    """An int8 candidate repaired without training: equalized, its ranges searched, its biases corrected. It ends a
+    recipe.
+
+    bits: of the weights. most_float: share of the multiply-accumulates that may stay in float32.
+    """
+
+    step: Literal["repair"] = "repair"
+    bits: Literal[8, 7, 4] = 8
+    most_float: float = Field(default=0.0, ge=0, lt=1)
+
+
 class QatStep(Strict):
     """Quantization-aware training: an int8 candidate that was trained with its roundings. It ends a recipe.
 
@@ -47,12 +59,20 @@ class QatStep(Strict):
     learning_rate: float = Field(default=2e-4, gt=0)
 
 
-Step = Annotated[LayersStep | ChannelsStep | HealStep | QatStep, Field(discriminator="step")]
-STEPS: dict[str, type[Strict]] = {"layers": LayersStep, "channels": ChannelsStep, "heal": HealStep, "qat": QatStep}
+Step = Annotated[LayersStep | ChannelsStep | HealStep | RepairStep | QatStep, Field(discriminator="step")]
+STEPS: dict[str, type[Strict]] = {
+    "layers": LayersStep,
+    "channels": ChannelsStep,
+    "heal": HealStep,
+    "repair": RepairStep,
+    "qat": QatStep,
+}
+LAST = ("repair", "qat")
+"""Steps whose result is an integer file."""
 
 Preset = Literal["fast", "balanced", "small"]
 PRESETS: dict[str, tuple[Step, ...]] = {
-    "fast": (),
+    "fast": (RepairStep(),),
     "balanced": (ChannelsStep(speedup=1.4), HealStep(), QatStep()),
     "small": (LayersStep(), HealStep(), ChannelsStep(speedup=2.0), HealStep(epochs=30), QatStep()),
 }
@@ -64,7 +84,7 @@ class RecipeSpec(Strict):
     schemes: how the graphs are quantized; default: all that the pictures allow.
     steps: names, or tables such as `{ step = "channels", speedup = 2.0 }`, in the order they are taken. What each
         one makes is a candidate of its own, beside the unchanged graph.
-    preset: steps made ready: `fast` (none: no training), `balanced`, `small`.
+    preset: steps made ready: `fast` (no training), `balanced`, `small`.
     """
 
     schemes: tuple[Scheme, ...] | None = Field(default=None, min_length=1)
@@ -86,8 +106,9 @@ class RecipeSpec(Strict):
         names = [step.step for step in self.steps]
         if self.preset and self.steps:
             raise ValueError("give `steps` or `preset`, not both")
-        if "qat" in names[:-1]:
-            raise ValueError("`qat` ends a recipe: what follows would undo what it learned")
+        for name in LAST:
+            if name in names[:-1]:
+                raise ValueError(f"`{name}` ends a recipe: what it makes is an integer file")
         if names[:1] == ["heal"]:
             raise ValueError("`heal` follows `channels` or `layers`: an unchanged model has nothing to heal")
         return self
