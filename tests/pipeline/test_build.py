@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 import relens
+from relens.engines.kernels import choice
 from relens.errors import BadConfig, BadData, GoalMissed
 from relens.graph import Graph
-from relens.spec import Goals, InputSpec, RecipeSpec, Scaling
+from relens.spec import DeviceSpec, Goals, InputSpec, RecipeSpec, Scaling, device
 from relens.vision import Preprocessor, frames_from
 
 
@@ -246,3 +247,18 @@ def test_labels_are_as_many_as_scores_or_nothing_is_measured(shapes: Any, tmp_pa
     model = project.model.model_copy(update={"labels": tmp_path / "labels.txt"})
     with pytest.raises(BadConfig, match="there are 4 labels"):
         relens.build(project.model_copy(update={"model": model}), str(tmp_path / "m.relens"))
+
+
+def test_for_a_processor_without_avx_latency_is_measured_on_its_kernels(shapes, tmp_path) -> None:
+    if not choice(device("deeplens")).can_emulate:
+        pytest.skip("this machine cannot emulate the kernels of a DeepLens")
+    project = relens.load(shapes.project)
+    project = project.model_copy(update={"device": DeviceSpec(profile="deeplens", engines=("litert",))})
+
+    built = relens.build(project, tmp_path / "a.relens", latency_seconds=0.5)
+
+    assert built.verdict.kernels == "sse4.1"
+    measured = [one.option.latency.to_json() for one in built.verdict.judged if one.option.latency]
+    assert measured
+    assert all(latency["emulated"] for latency in measured)
+    assert "emulated sse4.1 kernels" in (tmp_path / "a.report.html").read_text()

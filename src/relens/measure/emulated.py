@@ -5,6 +5,7 @@ Such milliseconds are those of this machine's clock, caches and memory: only rat
 about the device.
 """
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -58,7 +59,13 @@ class KernelLatency(Latency):
 
 
 def latency_on(
-    kernels: str, runs: Mapping[str, Run], *, threads: int = 1, seconds: float = 20.0, timeout_s: float = 900
+    kernels: str,
+    runs: Mapping[str, Run],
+    *,
+    threads: int = 1,
+    seconds: float = 20.0,
+    timeout_s: float = 900,
+    partial: bool = False,
 ) -> dict[str, KernelLatency]:
     """Time graphs on engines side by side, in a fresh process that is limited to some kernels.
 
@@ -68,6 +75,7 @@ def latency_on(
         threads: how many each engine may use.
         seconds: about how long the timing may take in all, without loading.
         timeout_s: when to give up.
+        partial: leave out of the result what an engine cannot load on these kernels, instead of failing.
 
     Raises:
         EngineTrouble: RL-ENGINE-001 or -002 as `load_engine`, or when the process fails; RL-ENGINE-004 when an engine
@@ -79,6 +87,7 @@ def latency_on(
         "runs": {name: [str(run.file), run.engine] for name, run in runs.items()},
         "threads": threads,
         "seconds": seconds,
+        "partial": partial,
     }
     answer = _ask(json.dumps(request), timeout_s)
     if "error" in answer:
@@ -116,7 +125,10 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
     runs = {name: Run(Path(file), engine) for name, (file, engine) in request["runs"].items()}
     if kernels != NATIVE:
         limit(kernels, sorted({run.engine for run in runs.values()}))
-    loaded = {name: load_engine(run.file, run.engine, threads) for name, run in runs.items()}
+    loaded: dict[str, Engine] = {}
+    for name, run in runs.items():
+        with contextlib.suppress(*([EngineTrouble] if request["partial"] else [])):
+            loaded[name] = load_engine(run.file, run.engine, threads)
     feeds = {name: _feed(engine) for name, engine in loaded.items()}
     calls = {name: lambda engine=engine, feed=feeds[name]: engine.run(feed) for name, engine in loaded.items()}
     times = interleaved(calls, seconds=request["seconds"])

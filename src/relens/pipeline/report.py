@@ -55,6 +55,7 @@ def _html(report: Report, when: str) -> str:
         metric=escape(report.verdict.metric),
         source=escape(f"{report.source_name} ({report.source['kind']})"),
         error=f"{report.source['max_error']:.1e}",
+        kernels=escape(f", on emulated {report.verdict.kernels} kernels" if report.verdict.kernels else ""),
         rows="\n".join(_row(judged, slowest, judged is chosen) for judged in report.verdict.judged),
         host=escape(f"{report.host['processor']}, {report.host['cores']} cores, load {report.host['load_average']}"),
         when=when,

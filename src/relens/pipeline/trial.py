@@ -1,13 +1,16 @@
 """Measure candidates: accuracy on every engine they may run on, latency side by side, memory in a fresh process."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from relens.engines import available, load_engine
+from relens.engines.kernels import choice
 from relens.errors import BadData, EngineTrouble
 from relens.measure.agreement import agreement_with
-from relens.measure.latency import interleaved
+from relens.measure.emulated import KernelLatency, Run, latency_on
+from relens.measure.latency import Latency, interleaved
 from relens.measure.memory import peak_memory
 from relens.measure.score import Score
 from relens.measure.statistics import Interval
@@ -147,15 +150,43 @@ def _predict(model: VisionModel, bench: Bench, progress: Progress, done: int, to
 
 
 def _with_latency(options: list[Option], bench: Bench, progress: Progress) -> list[Option]:
+    """On the kernels the device would choose, where this machine can emulate them; else on its own."""
     progress.stage("latency")
+    picked = choice(bench.device)
+    times: Mapping[str, Latency] = {}
+    if picked.must_emulate and picked.can_emulate:
+        # A runtime whose kernels cannot be limited is timed on this machine's own, like any other.
+        with contextlib.suppress(EngineTrouble):
+            times = _emulated_times(options, bench, picked.kernels)
+    if not times:
+        times = _own_times(options, bench, progress)
+    return [_timed(option, times, picked.kernels) for option in options]
+
+
+def _timed(option: Option, times: Mapping[str, Latency], kernels: str) -> Option:
+    """With its latency; refused if the engine could not load it on the kernels of the device."""
+    if option.refused is None and option.name not in times:
+        return replace(option, refused=f"{option.engine} cannot run it on {kernels} kernels")
+    return replace(option, latency=times.get(option.name))
+
+
+def _own_times(options: list[Option], bench: Bench, progress: Progress) -> dict[str, Latency]:
     runs = {}
     for option in options:
         if option.refused is None:
             model = vision_model(option, bench)
             prepared = model.prepare(bench.validation.frames[0])
             runs[option.name] = lambda model=model, prepared=prepared: model.infer(prepared)
-    times = interleaved(runs, seconds=bench.seconds, progress=progress.advance)
-    return [replace(option, latency=times.get(option.name)) for option in options]
+    return interleaved(runs, seconds=bench.seconds, progress=progress.advance)
+
+
+def _emulated_times(options: list[Option], bench: Bench, kernels: str) -> dict[str, KernelLatency]:
+    runs = {
+        option.name: Run(candidate_file(option.candidate, bench.folder), option.engine)
+        for option in options
+        if option.refused is None
+    }
+    return latency_on(kernels, runs, threads=bench.threads, seconds=bench.seconds, partial=True)
 
 
 def _with_memory(options: list[Option], bench: Bench, progress: Progress) -> list[Option]:

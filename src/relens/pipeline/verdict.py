@@ -68,9 +68,16 @@ class Verdict:
         scores = [judged.option.score for judged in self.judged if judged.option.score]
         return f"{scores[0].metric}, {scores[0].n} pictures" if scores else "accuracy, not measured"
 
+    @property
+    def kernels(self) -> str | None:
+        """The kernels of another processor that latency was measured on, emulated; None for this machine's own."""
+        found = (getattr(judged.option.latency, "kernels", "native") for judged in self.judged if judged.option.latency)
+        return next((kernels for kernels in found if kernels != "native"), None)
+
     def to_json(self) -> dict[str, Any]:
         """Plain values for `--json` and the report."""
         return {
+            "emulated_kernels": self.kernels,
             "chosen": self.chosen.option.name if self.chosen else None,
             "options": [judged.to_json() for judged in self.judged],
         }

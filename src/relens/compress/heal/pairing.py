@@ -16,7 +16,7 @@ from relens.compress.heal.trainer import Healing, Pair
 from relens.errors import BadModel
 from relens.graph import Graph, Tensor
 from relens.graph.edit import with_outputs
-from relens.lift import Lifted, lift
+from relens.lift import Lifted, lift, listed
 from relens.spec import InputSpec
 from relens.vision import Frames
 
@@ -54,10 +54,9 @@ def paired(
         BadModel: RL-LIFT-003 when the two do not fit together.
     """
     _check(teacher, student)
-    features = settings.feature_weight > 0
-    theirs, mine = targets(teacher, features=features), targets(student, features=features)
+    theirs, mine = (_targets(graph, features=settings.feature_weight > 0) for graph in (teacher, student))
     if [target.kind for target in theirs] != [target.kind for target in mine]:
-        theirs, mine = targets(teacher, features=False), targets(student, features=False)
+        theirs, mine = (_targets(graph, features=False) for graph in (teacher, student))
     seen_teacher = with_outputs(teacher, [target.tensor for target in theirs])
     seen_student = with_outputs(student, [target.tensor for target in mine])
     master, lifted = lift(seen_teacher), dress(seen_student, clean)
@@ -78,6 +77,23 @@ def paired(
         seed=settings.seed,
     )
     return lifted, model
+
+
+def _targets(graph: Graph, *, features: bool) -> tuple[Target, ...]:
+    """What there is to match in a graph.
+
+    Raises:
+        BadModel: RL-LIFT-001 when an operation that cannot be lifted stands in the middle.
+    """
+    lifted = lift(graph)
+    strange = set(lifted.model.input) - {tensor.name for tensor in graph.inputs}
+    if strange:
+        raise BadModel(
+            "RL-LIFT-001",
+            f"the graph cannot be trained through operations that stay as they are: {listed(lifted.kept)}",
+            hint="leave `heal` and `qat` out of [recipe]; `repair` still works",
+        )
+    return targets(graph, features=features, kept=[kept.op.index for kept in lifted.kept])
 
 
 def compiles() -> bool:

@@ -1,6 +1,6 @@
 """What the student learns from the teacher: each output, as scores or as values, and the features right before."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,20 +23,24 @@ class Target:
     kind: Literal["classes", "independent", "values", "feature"]
 
 
-def targets(graph: Graph, *, features: bool = True) -> tuple[Target, ...]:
-    """The tensors of a graph that training matches, in an order that depends on its outputs alone."""
+def targets(graph: Graph, *, features: bool = True, kept: Collection[int] = ()) -> tuple[Target, ...]:
+    """The tensors of a graph that training matches, in an order that depends on its outputs alone.
+
+    kept: operations that are not in the lifted model; what they read is matched in place of what they make.
+    """
     producer = {index: op for op in graph.ops for index in op.outputs}
-    found = [_output_target(tensor.index, producer) for tensor in graph.outputs]
+    ends = _ends(graph, producer, kept)
+    found = [_output_target(index, producer) for index in ends]
     if features:
-        inner = dict.fromkeys(op.inputs[_data_position(op)] for op in heads(graph))
+        inner = dict.fromkeys(op.inputs[_data_position(op)] for op in heads(graph, ends))
         found += [Target(index, "feature") for index in inner if index in producer]
     return tuple(dict.fromkeys(found))
 
 
-def heads(graph: Graph) -> Iterator[Op]:
-    """The last operations with weights on each way to an output."""
+def heads(graph: Graph, ends: Sequence[int] | None = None) -> Iterator[Op]:
+    """The last operations with weights on each way to an end, by default the outputs."""
     producer = {index: op for op in graph.ops for index in op.outputs}
-    waiting, seen = [tensor.index for tensor in graph.outputs], set()
+    waiting, seen = list(ends or [tensor.index for tensor in graph.outputs]), set()
     while waiting:
         op = producer.get(waiting.pop(0))
         if op is None or op.index in seen:
@@ -46,6 +50,14 @@ def heads(graph: Graph) -> Iterator[Op]:
             yield op
         else:
             waiting += [index for index in op.inputs if index >= 0]
+
+
+def _ends(graph: Graph, producer: dict[int, Op], kept: Collection[int]) -> list[int]:
+    made = [tensor.index for tensor in graph.outputs if tensor.index in producer]
+    ends = [index for index in made if producer[index].index not in kept]
+    read = (index for op in kept for index in graph.ops[op].inputs if index in producer)
+    computed = (index for index in read if producer[index].index not in kept)
+    return list(dict.fromkeys([*ends, *(index for index in computed if graph.tensors[index].dtype == "float32")]))
 
 
 def _output_target(index: int, producer: dict[int, Op]) -> Target:
