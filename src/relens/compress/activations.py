@@ -8,13 +8,12 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from relens.engines.silence import silent_library
-from relens.errors import BadConfig
 from relens.graph import Graph
 from relens.graph.edit import compacted
 from relens.graph.flatbuffer import edited
 from relens.spec import InputSpec
 from relens.vision.frames import Frames
-from relens.vision.preprocess import Preprocessor
+from relens.vision.preprocess import Preprocessor, picture_input
 
 Array = NDArray[np.float32]
 Spot = tuple[int, int]
@@ -90,14 +89,7 @@ def prepared(graph: Graph, frames: Frames, spec: InputSpec) -> list[Array]:
     Raises:
         BadConfig: RL-CONFIG-003, the graph has other inputs than one picture, or the contract does not fit it.
     """
-    if len(graph.inputs) != 1:
-        names = ", ".join(tensor.name for tensor in graph.inputs)
-        raise BadConfig(
-            "RL-CONFIG-003",
-            f"the model has {len(graph.inputs)} inputs ({names}), and a picture fills one",
-            hint="export the model with one picture input, the others as constants",
-        )
-    prepare = Preprocessor(spec, graph.inputs[0])
+    prepare = Preprocessor(spec, picture_input(graph.inputs))
     return [np.array(prepare(frame).tensor, np.float32) for frame in frames]
 
 

@@ -69,6 +69,11 @@ class Graph:
         """The hash of the content, in hexadecimal."""
         return hashlib.sha256(self.content).hexdigest()
 
+    @cached_property
+    def producers(self) -> dict[int, Op]:
+        """Tensor index -> the operation that makes it; inputs and constants are not in it."""
+        return {index: op for op in self.ops for index in op.outputs}
+
     @property
     def size_bytes(self) -> int:
         """The size of the file."""

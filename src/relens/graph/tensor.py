@@ -31,6 +31,10 @@ BITS: dict[str, int] = {
 """Bits one element takes, by element type; 0 where the size is only known at run time."""
 
 
+WEIGHTED = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED"})
+"""Operations whose second operand is a trained kernel."""
+
+
 @dataclass(frozen=True)
 class Tensor:
     """One tensor of a graph.

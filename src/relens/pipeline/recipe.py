@@ -6,8 +6,6 @@ from functools import partial
 from importlib.metadata import version
 from typing import Any
 
-import numpy as np
-
 from relens.errors import BadConfig, BadData
 from relens.graph import Graph
 from relens.pipeline.cache import Cache
@@ -15,6 +13,7 @@ from relens.pipeline.progress import Progress
 from relens.quantize import Candidate, Samples
 from relens.spec import ChannelsStep, HealStep, InputSpec, LayersStep, Project, QatStep, RepairStep, Step
 from relens.vision import Frames, frames_from
+from relens.vision.frames import held_out
 
 LAYERS_PICTURES = 96
 HELD_LEAST, HELD_MOST = 8, 200
@@ -96,9 +95,9 @@ def training_frames(project: Project) -> tuple[Frames, Frames]:
             f"{source} holds {len(frames)} pictures, and the steps of [recipe] learn from at least 16",
             hint="set `train` in [data] to more pictures; some hundreds are a good start",
         )
-    order = np.random.default_rng(0).permutation(len(frames))
-    held = min(HELD_MOST, max(HELD_LEAST, len(frames) // 10))
-    return frames.chosen(sorted(order[held:].tolist())), frames.chosen(sorted(order[:held].tolist()))
+    count = min(HELD_MOST, max(HELD_LEAST, len(frames) // 10))
+    learned, held = held_out(len(frames), count, seed=0)
+    return frames.chosen(learned), frames.chosen(held)
 
 
 def _kept(step: Step, before: Stage, kitchen: Kitchen, make: Callable[[], tuple[Graph, dict[str, Any]]]) -> Any:

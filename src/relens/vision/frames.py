@@ -66,6 +66,12 @@ def evenly(total: int, limit: int | None) -> list[int]:
     return [int(index) for index in np.linspace(0, total - 1, limit).round()]
 
 
+def held_out(total: int, count: int, seed: int) -> tuple[list[int], list[int]]:
+    """Indices of the pictures to learn from, and of `count` to judge by, drawn at random; both in order."""
+    order = np.random.default_rng(seed).permutation(total)
+    return sorted(order[count:].tolist()), sorted(order[:count].tolist())
+
+
 def read_picture(path: Path) -> Frame:
     """Read a picture file as (H, W, 3) uint8 BGR, turned upright by its EXIF orientation.
 

@@ -6,12 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relens.engines import Engine, dequantize
-from relens.errors import BadConfig
 from relens.spec import InputSpec, OutputSpec
 from relens.vision.decoders import load_decoder
 from relens.vision.placement import Placement
 from relens.vision.prediction import Prediction
-from relens.vision.preprocess import Frame, Prepared, Preprocessor
+from relens.vision.preprocess import Frame, Prepared, Preprocessor, picture_input
 
 Outputs = dict[str, NDArray[np.float32]]
 
@@ -29,15 +28,8 @@ class VisionModel:
     """
 
     def __init__(self, engine: Engine, input_spec: InputSpec, output_spec: OutputSpec, **override: Any) -> None:
-        if len(engine.inputs) != 1:
-            names = ", ".join(tensor.name for tensor in engine.inputs)
-            raise BadConfig(
-                "RL-CONFIG-003",
-                f"the model has {len(engine.inputs)} inputs ({names}), and a picture fills one",
-                hint="export the model with one picture input, the others as constants",
-            )
         self.engine = engine
-        self.preprocessor = Preprocessor(input_spec, engine.inputs[0])
+        self.preprocessor = Preprocessor(input_spec, picture_input(engine.inputs))
         self.decoder = load_decoder(output_spec, engine.outputs, self.preprocessor.size, **override)
 
     def prepare(self, frame: Frame) -> Prepared:

@@ -1,5 +1,6 @@
 """One contract from frame to input tensor; calibration, evaluation and camera all go through here."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -21,6 +22,22 @@ class Prepared:
 
     tensor: NDArray[np.generic]
     placement: Placement
+
+
+def picture_input(inputs: Sequence[Tensor]) -> Tensor:
+    """The one input that a picture fills.
+
+    Raises:
+        BadConfig: RL-CONFIG-003, there are others besides.
+    """
+    if len(inputs) != 1:
+        names = ", ".join(tensor.name for tensor in inputs)
+        raise BadConfig(
+            "RL-CONFIG-003",
+            f"the model has {len(inputs)} inputs ({names}), and a picture fills one",
+            hint="export the model with one picture input, the others as constants",
+        )
+    return inputs[0]
 
 
 class Preprocessor:

@@ -168,7 +168,7 @@ def _masters(graph: Graph, teacher: Graph) -> dict[int, Linear]:
 
 def _source(graph: Graph, tensor: int) -> Linear | None:
     """The linear operation behind an output, with nothing in between that mixes or adds."""
-    makers = {made: op for op in graph.ops for made in op.outputs}
+    makers = graph.producers
     while tensor in makers and makers[tensor].name in ("SOFTMAX", "LOGISTIC", "RESHAPE", "RELU", "RELU6", "TANH"):
         tensor = makers[tensor].inputs[0]
     return linear(graph, makers[tensor]) if tensor in makers else None

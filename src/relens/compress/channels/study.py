@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from relens.compress.activations import Array
 from relens.compress.channels.clock import Clock, clock_of
 from relens.compress.channels.cut import cut
-from relens.compress.channels.damage import Reference
 from relens.compress.channels.groups import Group, Groups, Kept, groups_of
 from relens.compress.channels.importance import Order, Reader, order_of, readers_of, refitted
+from relens.compress.damage import Reference
 from relens.graph import Graph
 from relens.graph.edit import Operand, compacted
 

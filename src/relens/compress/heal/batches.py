@@ -1,6 +1,5 @@
 """Pictures in batches, streamed: each is read when its turn comes, lightly changed, and sent through the contract."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -107,10 +106,3 @@ def plain_batches(frames: Frames, spec: InputSpec, tensor: Tensor, size: int) ->
     for start in range(0, len(frames), size):
         chosen = range(start, min(start + size, len(frames)))
         yield {tensor.name: np.concatenate([prepare(frames[place]).tensor for place in chosen])}
-
-
-def held_out(total: int, share: float, most: int, seed: int) -> tuple[list[int], list[int]]:
-    """Places of the pictures to train on, and of those to judge by: `share` of them, at most `most`, at least one."""
-    count = max(1, min(most, math.ceil(total * share)))
-    order = np.random.default_rng(seed).permutation(total)
-    return sorted(order[count:].tolist()) or [0], sorted(order[:count].tolist())

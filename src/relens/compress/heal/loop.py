@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from relens.compress.heal.batches import Batches, held_out, plain_batches
+from relens.compress.heal.batches import Batches, plain_batches
 from relens.compress.heal.checkpoint import Checkpoint
 from relens.compress.heal.normal import refresh
 from relens.compress.heal.pairing import CleanBatches, Dress, compiles, paired
@@ -23,6 +24,7 @@ from relens.lift import Lifted
 from relens.lift.layers import numbers
 from relens.spec import InputSpec
 from relens.vision import Frames
+from relens.vision.frames import held_out
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,9 @@ class Pictures:
         """With pictures to judge by, held out if there are none yet."""
         if self.held is not None:
             return self
-        training, judging = held_out(len(self.frames), share, most, seed)
+        total = len(self.frames)
+        training, judging = held_out(total, max(1, min(most, math.ceil(total * share))), seed)
+        training = training or [0]
         labels = None if self.labels is None else self.labels[training]
         return Pictures(self.frames.chosen(training), self.spec, labels, self.frames.chosen(judging))
 

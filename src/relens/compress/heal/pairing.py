@@ -56,7 +56,7 @@ def paired(
     _check(teacher, student)
     theirs, mine = (_targets(graph, features=settings.feature_weight > 0) for graph in (teacher, student))
     if [target.kind for target in theirs] != [target.kind for target in mine]:
-        theirs, mine = (_targets(graph, features=False) for graph in (teacher, student))
+        theirs, mine = (tuple(one for one in found if one.kind != "feature") for found in (theirs, mine))
     seen_teacher = with_outputs(teacher, [target.tensor for target in theirs])
     seen_student = with_outputs(student, [target.tensor for target in mine])
     master, lifted = lift(seen_teacher), dress(seen_student, clean)

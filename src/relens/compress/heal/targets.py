@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from relens.graph import Graph, Op
+from relens.graph.tensor import WEIGHTED
 
-WEIGHTED = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED"})
 _PLAIN = frozenset({"RESHAPE", "SQUEEZE", "EXPAND_DIMS"})
 _SCORES: dict[str, Literal["classes", "independent"]] = {"SOFTMAX": "classes", "LOGISTIC": "independent"}
 
@@ -28,8 +28,8 @@ def targets(graph: Graph, *, features: bool = True, kept: Collection[int] = ()) 
 
     kept: operations that are not in the lifted model; what they read is matched in place of what they make.
     """
-    producer = {index: op for op in graph.ops for index in op.outputs}
-    ends = _ends(graph, producer, kept)
+    producer = graph.producers
+    ends = _ends(graph, kept)
     found = [_output_target(index, producer) for index in ends]
     if features:
         inner = dict.fromkeys(op.inputs[_data_position(op)] for op in heads(graph, ends))
@@ -39,10 +39,9 @@ def targets(graph: Graph, *, features: bool = True, kept: Collection[int] = ()) 
 
 def heads(graph: Graph, ends: Sequence[int] | None = None) -> Iterator[Op]:
     """The last operations with weights on each way to an end, by default the outputs."""
-    producer = {index: op for op in graph.ops for index in op.outputs}
     waiting, seen = list(ends or [tensor.index for tensor in graph.outputs]), set()
     while waiting:
-        op = producer.get(waiting.pop(0))
+        op = graph.producers.get(waiting.pop(0))
         if op is None or op.index in seen:
             continue
         seen.add(op.index)
@@ -52,7 +51,8 @@ def heads(graph: Graph, ends: Sequence[int] | None = None) -> Iterator[Op]:
             waiting += [index for index in op.inputs if index >= 0]
 
 
-def _ends(graph: Graph, producer: dict[int, Op], kept: Collection[int]) -> list[int]:
+def _ends(graph: Graph, kept: Collection[int]) -> list[int]:
+    producer = graph.producers
     made = [tensor.index for tensor in graph.outputs if tensor.index in producer]
     ends = [index for index in made if producer[index].index not in kept]
     read = (index for op in kept for index in graph.ops[op].inputs if index in producer)

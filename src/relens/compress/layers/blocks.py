@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from relens.graph import Graph, cost
-
-WEIGHTED = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED"})
+from relens.graph.tensor import WEIGHTED
 
 
 @dataclass(frozen=True)
@@ -55,10 +54,9 @@ def _ending_at(graph: Graph, end: int, counted: dict[int, tuple[int, int]]) -> B
 
 def _before(graph: Graph, end: int) -> Iterator[int]:
     """The computed tensors that `end` depends on, the nearest first."""
-    producer = {index: op for op in graph.ops for index in op.outputs}
     waiting, seen = [end], {end}
     while waiting:
-        op = producer.get(waiting.pop(0))
+        op = graph.producers.get(waiting.pop(0))
         for index in sorted(op.inputs, reverse=True) if op else ():
             if index >= 0 and index not in seen and not graph.tensors[index].constant:
                 seen.add(index)
@@ -85,7 +83,5 @@ def _between(graph: Graph, start: int, end: int) -> tuple[int, ...]:
 
 def _activation(graph: Graph, tensor: int) -> int:
     """The activation fused into a tensor's operation: 0 for none."""
-    for op in graph.ops:
-        if tensor in op.outputs:
-            return int(getattr(op.options, "fusedActivationFunction", 0) or 0)
-    return 0
+    op = graph.producers.get(tensor)
+    return int(getattr(op.options, "fusedActivationFunction", 0) or 0) if op else 0

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from relens.compress.activations import prepared
 from relens.compress.channels.clock import measured
-from relens.compress.channels.damage import Reference
+from relens.compress.damage import Reference
 from relens.compress.layers.blocks import Block, blocks
 from relens.errors import BadModel
 from relens.graph import Graph, cost

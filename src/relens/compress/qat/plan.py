@@ -3,9 +3,9 @@
 from dataclasses import dataclass, replace
 
 from relens.graph import Graph, Op, Tensor
+from relens.graph.tensor import WEIGHTED
 
 KERNEL_POSITION = 1
-WEIGHTED = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED"})
 FIXED = frozenset({"SOFTMAX", "LOGISTIC", "TANH", "L2_NORMALIZATION", "LOG_SOFTMAX"})
 # What moves numbers without computing new ones: its result is on its operand's grid already.
 MOVES = frozenset(
@@ -71,13 +71,12 @@ def plan(graph: Graph, integer: Graph, *, bits: int | None = None) -> Plan:
     """
     stored = {tensor.tensor_name: tensor for tensor in integer.tensors}
     made = {integer.tensors[op.outputs[0]].tensor_name: op for op in integer.ops}
-    producer = {index: op for op in graph.ops for index in op.outputs}
     ranges: dict[int, Range] = {}
     for tensor in (*graph.inputs, *(graph.tensors[index] for op in graph.ops for index in op.outputs)):
         twin = _twin(tensor, stored)
         if twin is None:
             continue
-        op = producer.get(tensor.index)
+        op = graph.producers.get(tensor.index)
         before = _source(op, stored, graph, twin)
         low, high = ends(twin)
         if before in ranges:

@@ -27,8 +27,8 @@ class Reference:
     def of(cls, graph: Graph, pictures: Sequence[Array]) -> "Reference":
         """Ask the original."""
         outputs = tuple(answers(graph, pictures))
-        makers = {tensor: op.name for op in graph.ops for tensor in op.outputs}
-        return cls(pictures, outputs, tuple(makers.get(tensor.index) == "SOFTMAX" for tensor in graph.outputs))
+        makers = (graph.producers.get(tensor.index) for tensor in graph.outputs)
+        return cls(pictures, outputs, tuple(op is not None and op.name == "SOFTMAX" for op in makers))
 
     def damage(self, graph: Graph) -> float:
         """How far another graph's answers are from these, averaged over the outputs.
