@@ -125,7 +125,7 @@ def _key(step: Step, before: Stage, kitchen: Kitchen) -> dict[str, Any]:
     if isinstance(step, ChannelsStep | LayersStep):
         key["engines"] = list(kitchen.engines)
     if isinstance(step, HealStep | QatStep):
-        key["keras"] = version("keras")
+        key |= {"keras": version("keras"), "held": kitchen.held.sha256}
     if isinstance(step, QatStep | RepairStep):
         key["samples"] = kitchen.calibration_sha256
     return key
