@@ -19,8 +19,9 @@ from relens.pipeline.golden import golden_frames, tolerance
 from relens.pipeline.labels import check_labels, read_labels
 from relens.pipeline.option import Option
 from relens.pipeline.progress import Progress, Silent
-from relens.pipeline.recipe import Followed, Kitchen, Stage, follow, training_frames
+from relens.pipeline.recipe import Followed, Stage, follow, training_frames
 from relens.pipeline.report import Report, write_report
+from relens.pipeline.steps import Kitchen
 from relens.pipeline.trial import Bench, allowed_engines, measure, vision_model
 from relens.pipeline.verdict import Verdict, decide
 from relens.quantize import Candidate, Samples, quantize

@@ -1,6 +1,7 @@
 """`[recipe]`: the steps from the float graph to its candidates."""
 
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -34,6 +35,29 @@ class HealStep(Strict):
     learning_rate: float = Field(default=1e-3, gt=0)
 
 
+class DistilStep(Strict):
+    """Knowledge distillation: a smaller model learns the original's answers. It begins a recipe.
+
+    student: its file, of any kind that can be imported, with the original's input and outputs. Without one it is
+    derived from the original: width: the share of its channels that stays; depth: the share of its
+    multiply-accumulates that stays when whole blocks go.
+    """
+
+    step: Literal["distil"] = "distil"
+    student: Path | None = None
+    width: float = Field(default=1.0, gt=0, le=1)
+    depth: float = Field(default=1.0, gt=0, le=1)
+    epochs: int = Field(default=60, ge=1)
+    batch: int = Field(default=32, ge=2)
+    learning_rate: float = Field(default=2e-3, gt=0)
+
+    @model_validator(mode="after")
+    def _one_student(self) -> "DistilStep":
+        if (self.student is None) == (self.width == self.depth == 1):
+            raise ValueError("give `student`, a model file, or one of `width` and `depth` below 1")
+        return self
+
+
 class RepairStep(Strict):
     """An int8 candidate repaired without training: equalized, its ranges searched, its biases corrected. It ends a
     recipe.
@@ -47,20 +71,24 @@ class RepairStep(Strict):
 
 
 class QatStep(Strict):
-    """Quantization-aware training: an int8 candidate that was trained with its roundings. It ends a recipe.
+    """Quantization-aware training: an int8 candidate that was trained with its roundings, from where `repair` ends.
+    It ends a recipe.
 
-    bits: of the weights. 7 for engines that saturate; 4 for smaller files, which are no faster.
+    bits: of the weights. 7 for engines that saturate; 4 for smaller files, which are no faster. most_float: as in
+    `repair`.
     """
 
     step: Literal["qat"] = "qat"
     bits: Literal[8, 7, 4] = 8
+    most_float: float = Field(default=0.0, ge=0, lt=1)
     epochs: int = Field(default=10, ge=1)
     batch: int = Field(default=32, ge=2)
     learning_rate: float = Field(default=2e-4, gt=0)
 
 
-Step = Annotated[LayersStep | ChannelsStep | HealStep | RepairStep | QatStep, Field(discriminator="step")]
+Step = Annotated[DistilStep | LayersStep | ChannelsStep | HealStep | RepairStep | QatStep, Field(discriminator="step")]
 STEPS: dict[str, type[Strict]] = {
+    "distil": DistilStep,
     "layers": LayersStep,
     "channels": ChannelsStep,
     "heal": HealStep,
@@ -109,6 +137,8 @@ class RecipeSpec(Strict):
         for name in LAST:
             if name in names[:-1]:
                 raise ValueError(f"`{name}` ends a recipe: what it makes is an integer file")
+        if "distil" in names[1:]:
+            raise ValueError("`distil` begins a recipe: its student is another model")
         if names[:1] == ["heal"]:
             raise ValueError("`heal` follows `channels` or `layers`: an unchanged model has nothing to heal")
         return self
@@ -125,6 +155,8 @@ def _step(written: Any) -> Any:
         return STEPS[name](**table)
     except ValidationError as trouble:
         first = trouble.errors(include_url=False)[0]
+        if not first["loc"]:
+            raise ValueError(f"step `{name}`: {first['msg'].removeprefix('Value error, ')}") from None
         key = str(first["loc"][-1])
         if first["type"] == "extra_forbidden":
             known = sorted(set(STEPS[name].model_fields) - {"step"})

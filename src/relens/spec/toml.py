@@ -29,6 +29,8 @@ def load(path: str | Path) -> Project:
     values = read_table(path)
     for table, keys in PATH_KEYS.items():
         _make_absolute(values.get(table), keys, path)
+    for step in _steps(values):
+        _make_absolute(step, ("student",), path)
     if "path" in values:
         raise BadConfig("RL-CONFIG-002", f"{path}: unknown key `path`", hint="remove it")
     return validate(Project, {**values, "path": path}, where=path)
@@ -50,6 +52,12 @@ def read_table(path: Path) -> dict[str, Any]:
         ) from None
     except (OSError, tomllib.TOMLDecodeError) as trouble:
         raise BadConfig("RL-CONFIG-001", f"{path}: {trouble}", hint="repair the file and try again") from None
+
+
+def _steps(values: dict[str, Any]) -> list[Any]:
+    recipe = values.get("recipe")
+    steps = recipe.get("steps") if isinstance(recipe, dict) else None
+    return steps if isinstance(steps, list) else []
 
 
 def _make_absolute(table: Any, keys: tuple[str, ...], file: Path) -> None:

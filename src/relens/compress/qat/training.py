@@ -53,6 +53,7 @@ def quantization_aware(
     samples: Samples,
     *,
     bits: Bits = 8,
+    ranges: Mapping[str, tuple[float, float]] | None = None,
     keep_float: Collection[str] = (),
     settings: HealSettings = QAT_SETTINGS,
     checkpoint: Path | None = None,
@@ -69,6 +70,8 @@ def quantization_aware(
         pictures: what to train on; labels are not needed.
         samples: representative inputs for the first ranges, as `quantize` takes them.
         bits: of the weights. 7 for engines that saturate (OpenVINO without VNNI); 4 for smaller files, no faster.
+        ranges: tensor name -> the ends of its grid to start from, such as `repair` finds; the others start from what
+            `samples` show.
         keep_float: operations that stay float, by the name of their first output.
         settings: how to train.
         checkpoint: a file that a killed training goes on from.
@@ -78,15 +81,15 @@ def quantization_aware(
         BadModel: RL-LIFT-001, -002, -003; RL-QUANT-003 when the quantizer cannot treat the graph.
     """
     make: Callable[..., Candidate] = partial(quantize, weight_bits=bits, keep_float=keep_float)
-    reference = make(student, "int8", samples=samples).graph
+    reference = make(student, "int8", samples=samples, ranges=ranges).graph
     steps = partial(plan, integer=reference, bits=bits if bits == 7 else None)
     dress = partial(_dressed, steps)
     made = train(teacher, student, pictures, settings, dress, checkpoint=checkpoint, progress=progress)
     graph = lower(made.lifted, onto=student)
-    ranges = _ranges(made.lifted, steps(made.lifted.graph))
-    candidate = make(graph, "int8", samples=samples[:1], ranges=ranges)
+    learned = _ranges(made.lifted, steps(made.lifted.graph))
+    candidate = make(graph, "int8", samples=samples[:1], ranges=learned)
     named = replace(candidate, recipe=(f"qat({bits} bits)", *candidate.recipe), parent_sha256=student.sha256)
-    return QuantizationAware(named, graph, ranges, made.lifted, made.before, made.after, made.epochs)
+    return QuantizationAware(named, graph, learned, made.lifted, made.before, made.after, made.epochs)
 
 
 def _dressed(planned: Callable[[Graph], Plan], graph: Graph, batches: Iterable[Mapping[str, Any]]) -> Lifted:

@@ -26,6 +26,7 @@ class Repaired:
         graph: the float graph that was quantized; with corrected biases it is not the same function in float.
         ranges: of its activations.
         keep_float: its operations that stayed float.
+        steps: those kept, one line each.
         errors: each step that was tried with the error after it, see `Judge.error`; the first is plain int8.
     """
 
@@ -33,6 +34,7 @@ class Repaired:
     graph: Graph = field(repr=False)
     ranges: Ranges = field(repr=False)
     keep_float: tuple[str, ...] = field(repr=False)
+    steps: tuple[str, ...]
     errors: tuple[tuple[str, float], ...]
 
 
@@ -90,7 +92,7 @@ def repair(
         parent_sha256=graph.sha256,
         calibration_sha256=calibration_sha256,
     )
-    return Repaired(candidate, now.graph, now.ranges, work.kept(now), tuple(work.errors))
+    return Repaired(candidate, now.graph, now.ranges, work.kept(now), now.steps, tuple(work.errors))
 
 
 GATE = (-8.0, 8.0)  # beyond it nothing moves behind a LOGISTIC, whose steps are 1 / 256
