@@ -124,22 +124,6 @@ def test_a_task_that_the_decoder_cannot_do_is_refused_at_once(shapes: Any) -> No
         relens.build(project.model_copy(update={"model": model}))
 
 
-def test_openvino_int8_is_not_carried_over_to_a_device_where_it_saturates(shapes: Any, tmp_path: Path) -> None:
-    if relens_saturates_here():
-        pytest.skip("this machine saturates too, so it measures the truth")
-    project = relens.load(shapes.project)
-    there = project.device.model_copy(update={"profile": "deeplens"})
-    made = relens.build(project.model_copy(update={"device": there}), tmp_path / "m.relens", latency_seconds=0.1)
-    reasons = {judged.option.name: judged.reason for judged in made.verdict.judged}
-    assert "saturates" in reasons["int8 on openvino"]
-
-
-def relens_saturates_here() -> bool:
-    from relens.spec import this_machine
-
-    return this_machine().int8_saturates
-
-
 @pytest.fixture(scope="module")
 def flowers(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("flowers-project")

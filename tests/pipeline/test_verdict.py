@@ -45,6 +45,15 @@ def test_the_fastest_that_meets_every_goal_is_chosen_and_the_others_hear_why() -
     assert len(repr(verdict).splitlines()) == 4
 
 
+def test_a_score_on_emulated_kernels_is_called_one() -> None:
+    options = [option("float32", 10), option("int8", 4, drop=0.05, kernels="sse4.1")]
+    reasons = {item.option.candidate.scheme: item.reason for item in decide(options, Goals(), HERE).judged}
+    assert reasons["int8"] == "missed: accuracy drop 0.05 > 0.02; accuracy on emulated sse4.1 kernels"
+    assert reasons["float32"] == "chosen: meets every goal, best by latency"
+    told = [item.to_json()["accuracy"] for item in options]
+    assert [(one["kernels"], one["emulated"]) for one in told] == [("native", False), ("sse4.1", True)]
+
+
 def test_int8_that_is_slower_than_float_does_not_win() -> None:
     assert chosen([option("float32", 10), option("int8", 12, kb=300)], Goals()) == "float32"
 

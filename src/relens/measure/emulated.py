@@ -7,7 +7,6 @@ about the device.
 
 import contextlib
 import json
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -18,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from relens import errors
 from relens.engines import Engine, load_engine
+from relens.engines.failure import ended, heard, told
 from relens.engines.kernels import NATIVE, confirm, limit, unlimited
 from relens.errors import EngineTrouble, RelensError
 from relens.measure.latency import Latency, interleaved
@@ -91,8 +90,7 @@ def latency_on(
     }
     answer = _ask(json.dumps(request), timeout_s)
     if "error" in answer:
-        kind, code, message, hint = answer["error"]
-        raise getattr(errors, kind)(code, message, hint=hint)
+        raise heard(answer["error"])
     return {
         name: KernelLatency(**{**found, "unlimited": tuple(found["unlimited"])})
         for name, found in answer["latencies"].items()
@@ -107,15 +105,8 @@ def _ask(request: str, timeout_s: float) -> dict[str, Any]:
         raise EngineTrouble(
             "RL-ENGINE-002", f"the timing took more than {timeout_s:.0f} s", hint="time fewer graphs, or allow more"
         ) from None
-    if done.returncode < 0:
-        raise EngineTrouble(
-            "RL-ENGINE-004",
-            f"the process limited to other kernels died of {signal.Signals(-done.returncode).name}",
-            hint="measure on the device: relens verify BUNDLE",
-        )
     if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise EngineTrouble("RL-ENGINE-002", f"timing in a fresh process failed: {last}", hint="relens doctor")
+        raise ended(done.returncode, done.stderr)
     answer: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     return answer
 
@@ -157,7 +148,7 @@ def _main() -> None:
     try:
         answer = _answer(json.load(sys.stdin))
     except RelensError as trouble:
-        answer = {"error": [type(trouble).__name__, trouble.code, trouble.message, trouble.hint]}
+        answer = {"error": told(trouble)}
     sys.stdout.write(json.dumps(answer) + "\n")
 
 

@@ -205,7 +205,8 @@ def _package(
         description=f"{project.model.task}, made by relens",
         colour=project.input.colour,
     )
-    golden = golden_frames(vision_model(option, bench), bench.validation.frames)
+    with vision_model(option, bench) as vision:
+        golden = golden_frames(vision, bench.validation.frames)
     draft = Manifest(
         name=project.name,
         task=project.model.task,

@@ -1,4 +1,4 @@
-"""Golden frames: real pictures, and what the chosen model says to them on this machine."""
+"""Golden frames: real pictures, and what the chosen model says to them on the kernels its accuracy comes from."""
 
 import cv2
 import numpy as np

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from relens.engines import EngineReport
+from relens.engines.kernels import NATIVE, unlimited
 from relens.measure.latency import Latency
 from relens.measure.memory import Memory
 from relens.measure.score import Score
@@ -16,6 +17,7 @@ class Option:
     """A measured candidate on one engine.
 
     drop: float's score minus this one's, paired over the same pictures. refused: why it was not measured at all.
+    kernels: what `score` was measured on: "native", or the name of another processor's kernels, emulated.
     """
 
     candidate: Candidate
@@ -26,6 +28,7 @@ class Option:
     latency: Latency | None = None
     memory: Memory | None = None
     refused: str | None = None
+    kernels: str = NATIVE
 
     @property
     def name(self) -> str:
@@ -45,7 +48,7 @@ class Option:
             "recipe": list(self.candidate.recipe),
             "engine": str(self.report) if self.report else self.engine,
             "size_mb": round(self.size_mb, 3),
-            "accuracy": _score_json(self.score),
+            "accuracy": _accuracy_json(self),
             "drop": vars(self.drop) if self.drop else None,
             "latency": self.latency.to_json() if self.latency else None,
             "memory": self.memory.to_json() if self.memory else None,
@@ -53,7 +56,19 @@ class Option:
         }
 
 
-def _score_json(score: Score | None) -> dict[str, Any] | None:
+def _accuracy_json(option: Option) -> dict[str, Any] | None:
+    """The score, and its kernels in the words of `KernelLatency.to_json`."""
+    score = option.score
     if score is None:
         return None
-    return {"metric": score.metric, **vars(score.interval), "n": score.n, "also": score.also}
+    emulated = option.kernels != NATIVE
+    own = unlimited(option.kernels, option.report) if emulated and option.report else ()
+    return {
+        "metric": score.metric,
+        **vars(score.interval),
+        "n": score.n,
+        "also": score.also,
+        "kernels": option.kernels,
+        "emulated": emulated,
+        "unlimited": list(own),
+    }

@@ -1,12 +1,17 @@
-"""Measure candidates: accuracy on every engine they may run on, latency side by side, memory in a fresh process."""
+"""Measure candidates: accuracy on every engine they may run on, latency side by side, memory in a fresh process.
+
+Integers on OpenVINO say something else on each kind of processor: without VNNI they saturate. So they are scored on the
+device's kernels, in a limited process, wherever this machine can run those.
+"""
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from relens.engines import available, load_engine
-from relens.engines.kernels import choice
+from relens.engines.kernels import NATIVE, choice
+from relens.engines.limited import LimitedEngine
 from relens.errors import BadData, EngineTrouble
 from relens.measure.agreement import agreement_with
 from relens.measure.emulated import KernelLatency, Run, latency_on
@@ -82,22 +87,44 @@ def candidate_file(candidate: Candidate, folder: Path) -> Path:
     return file
 
 
-def vision_model(option: Option, bench: Bench, **override: float) -> VisionModel:
-    """Load an option the way the camera will."""
-    engine = load_engine(candidate_file(option.candidate, bench.folder), option.engine, bench.threads)
-    return VisionModel(engine, bench.input, bench.output, **override)
+@contextlib.contextmanager
+def vision_model(option: Option, bench: Bench, **override: float) -> Iterator[VisionModel]:
+    """Load an option the way the camera will, on the kernels its accuracy is measured on.
+
+    Raises:
+        EngineTrouble: as `load_engine` or `LimitedEngine`.
+    """
+    file = candidate_file(option.candidate, bench.folder)
+    if option.kernels == NATIVE:
+        engine = load_engine(file, option.engine, bench.threads)
+        yield VisionModel(engine, bench.input, bench.output, **override)
+        return
+    with LimitedEngine(file, option.engine, option.kernels, bench.threads) as limited:
+        yield VisionModel(limited, bench.input, bench.output, **override)
 
 
 def _load(candidate: Candidate, engine: str, bench: Bench) -> Option:
-    option = Option(candidate, engine)
-    saturates_there_only = bench.device.int8_saturates and not this_machine().int8_saturates
-    if candidate.scheme == "int8" and engine == "openvino" and saturates_there_only:
-        why = "its int8 arithmetic saturates there (no VNNI), and this machine cannot show by how much"
-        return replace(option, refused=f"not measured for {bench.device.name}: {why}")
+    """With its engine's report, and refused without: on the kernels of the device where they decide its answers."""
+    option, here = Option(candidate, engine), this_machine()
+    if (candidate.scheme, engine) == ("int8", "openvino"):
+        picked, why = choice(bench.device, here), "this machine cannot show by how much"
+        if picked.must_emulate and picked.can_emulate:
+            try:
+                return _loaded(replace(option, kernels=picked.kernels), bench)
+            except EngineTrouble as trouble:
+                why = f"{why}: {trouble.message}"
+        if bench.device.int8_saturates and not here.int8_saturates:
+            why = f"its int8 arithmetic saturates there (no VNNI), and {why}"
+            return replace(option, refused=f"not measured for {bench.device.name}: {why}")
     try:
-        return replace(option, report=vision_model(option, bench).engine.report)
+        return _loaded(option, bench)
     except EngineTrouble as trouble:
         return replace(option, refused=trouble.message)
+
+
+def _loaded(option: Option, bench: Bench) -> Option:
+    with vision_model(option, bench) as model:
+        return replace(option, report=model.engine.report)
 
 
 def _with_accuracy(options: list[Option], reference: Candidate, bench: Bench, progress: Progress) -> list[Option]:
@@ -107,8 +134,8 @@ def _with_accuracy(options: list[Option], reference: Candidate, bench: Bench, pr
     metric = bench.validation.metric
     if metric is None:
         # What the float model would show on the camera is the truth that candidates are held against.
-        metric = agreement_with(_predict(vision_model(first, bench), bench, progress, 0, total))
-    baseline = metric.score(_predict(_evaluated(first, bench), bench, progress, 0, total))
+        metric = agreement_with(_predict(first, bench, progress, 0, total))
+    baseline = metric.score(_predict(first, bench, progress, 0, total, score_threshold=EVALUATION_SCORE_THRESHOLD))
     _check_baseline(baseline)
     measured = []
     for done, option in enumerate(options, 1):
@@ -118,7 +145,12 @@ def _with_accuracy(options: list[Option], reference: Candidate, bench: Bench, pr
         if (option.candidate, option.engine) == (reference, REFERENCE_ENGINE):
             measured.append(replace(option, score=baseline, drop=Interval(0.0, 0.0, 0.0)))
             continue
-        score = metric.score(_predict(_evaluated(option, bench), bench, progress, done, total))
+        try:
+            said = _predict(option, bench, progress, done, total, score_threshold=EVALUATION_SCORE_THRESHOLD)
+        except EngineTrouble as trouble:  # the process limited to other kernels died, or hangs
+            measured.append(replace(option, refused=trouble.message))
+            continue
+        score = metric.score(said)
         measured.append(replace(option, score=score, drop=score.drop_from(baseline)))
     return measured
 
@@ -137,15 +169,14 @@ def _check_baseline(baseline: Score) -> None:
         )
 
 
-def _evaluated(option: Option, bench: Bench) -> VisionModel:
-    return vision_model(option, bench, score_threshold=EVALUATION_SCORE_THRESHOLD)
-
-
-def _predict(model: VisionModel, bench: Bench, progress: Progress, done: int, total: int) -> list[Prediction]:
+def _predict(
+    option: Option, bench: Bench, progress: Progress, done: int, total: int, **override: float
+) -> list[Prediction]:
     predictions = []
-    for number, frame in enumerate(bench.validation.frames, 1):
-        predictions.append(model.predict(frame))
-        progress.advance((done + number / len(bench.validation.frames)) / total, model.engine.report.engine)
+    with vision_model(option, bench, **override) as model:
+        for number, frame in enumerate(bench.validation.frames, 1):
+            predictions.append(model.predict(frame))
+            progress.advance((done + number / len(bench.validation.frames)) / total, option.engine)
     return predictions
 
 
@@ -172,12 +203,13 @@ def _timed(option: Option, times: Mapping[str, Latency], kernels: str) -> Option
 
 def _own_times(options: list[Option], bench: Bench, progress: Progress) -> dict[str, Latency]:
     runs = {}
-    for option in options:
-        if option.refused is None:
-            model = vision_model(option, bench)
-            prepared = model.prepare(bench.validation.frames[0])
-            runs[option.name] = lambda model=model, prepared=prepared: model.infer(prepared)
-    return interleaved(runs, seconds=bench.seconds, progress=progress.advance)
+    with contextlib.ExitStack() as loaded:
+        for option in options:
+            if option.refused is None:
+                model = loaded.enter_context(vision_model(replace(option, kernels=NATIVE), bench))
+                prepared = model.prepare(bench.validation.frames[0])
+                runs[option.name] = lambda model=model, prepared=prepared: model.infer(prepared)
+        return interleaved(runs, seconds=bench.seconds, progress=progress.advance)
 
 
 def _emulated_times(options: list[Option], bench: Bench, kernels: str) -> dict[str, KernelLatency]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from relens.engines.kernels import NATIVE
 from relens.pipeline.option import Option
 from relens.spec import Device, Goals
 
@@ -98,7 +99,9 @@ def decide(options: Sequence[Option], goals: Goals, device: Device) -> Verdict:
     judged = [Judged(option, _goals(option, goals, device), "") for option in options]
     acceptable = [item for item in judged if item.acceptable]
     best = _best(acceptable, goals.prefer) if acceptable else None
-    named = [Judged(item.option, item.goals, _reason(item, best, goals.prefer)) for item in judged]
+    named = [
+        Judged(item.option, item.goals, _reason(item, best, goals.prefer) + _kernels(item.option)) for item in judged
+    ]
     chosen = next((item for item in named if best and item.option is best.option), None)
     others = tuple(item for item in named if item is not chosen)
     return Verdict(chosen, tuple(sorted(others, key=lambda item: not item.acceptable)))
@@ -166,6 +169,12 @@ def _reason(item: Judged, best: Judged | None, prefer: str) -> str:
         how = {"latency": "the time", "size": "the size", "accuracy": "the loss"}[prefer]
         return f"meets every goal; {mine / theirs:.2f} times {how} of {best.option.name}"
     return f"meets every goal; no better by {prefer} than {best.option.name}, and {_size_note(item, best)}"
+
+
+def _kernels(option: Option) -> str:
+    """Where a score comes from, if this machine would have given another one."""
+    on_others = option.score is not None and option.kernels != NATIVE
+    return f"; accuracy on emulated {option.kernels} kernels" if on_others else ""
 
 
 def _size_note(item: Judged, best: Judged) -> str:
