@@ -155,7 +155,7 @@ class _Run:
     ) -> None:
         self.model, self.lifted, self.pictures, self.clean = model, lifted, pictures, clean
         self.judge, self.settings, self.progress = judge, settings, progress
-        self.optimizer = _optimizer(settings, len(self._batches(0)))
+        self.optimizer = scheduled_adam(settings, len(self._batches(0)))
         model.compile(optimizer=self.optimizer, jit_compile=compiles())
         self.optimizer.build(model.trainable_variables)
         self.epochs: list[Epoch] = []
@@ -240,7 +240,8 @@ def _values(variables: Iterable[Any]) -> list[Any]:
     return [numbers(variable).copy() for variable in variables]
 
 
-def _optimizer(settings: HealSettings, steps: int) -> keras.optimizers.Optimizer:
+def scheduled_adam(settings: HealSettings, steps: int) -> keras.optimizers.Optimizer:
+    """Adam for so many steps an epoch; the learning rate rises for a twentieth and then falls like a cosine."""
     total = steps * settings.epochs
     warm_up = max(1, total // 20)
     schedule = keras.optimizers.schedules.CosineDecay(
