@@ -101,8 +101,9 @@ class Bare:
         import keras
         from keras import ops
 
+        from relens.compress.heal.compiling import compiles
         from relens.compress.heal.normal import normalized
-        from relens.compress.heal.pairing import CleanBatches, compiles
+        from relens.compress.heal.pairing import CleanBatches
 
         name = self.student.inputs[0].name
         start = time.perf_counter()

@@ -106,9 +106,10 @@ class Bench:
         from keras import ops
 
         from relens.compress.heal.batches import Batches, plain_batches
+        from relens.compress.heal.compiling import compiles
         from relens.compress.heal.loop import scheduled_adam
         from relens.compress.heal.normal import normalized, refresh
-        from relens.compress.heal.pairing import CleanBatches, compiles
+        from relens.compress.heal.pairing import CleanBatches
         from relens.compress.heal.targets import targets
         from relens.graph.edit import with_outputs
         from relens.lift import lower

@@ -2,11 +2,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from relens.compress.heal import Pictures
 from relens.compress.qat import QAT_SETTINGS, quantization_aware
-from relens.compress.qat.layers import FakeQuantizedKernel, FakeQuantizedTensor, clipping
+from relens.compress.qat.layers import FakeQuantizedKernel, FakeQuantizedTensor, clipping, on_grid
 from relens.compress.qat.plan import plan
 from relens.graph import Graph
 from relens.quantize import quantize
@@ -84,6 +85,28 @@ def test_a_rounded_tensor_lies_on_its_grid_and_zero_is_on_it() -> None:
     assert values[2] == 0.0
     assert values[0] == pytest.approx(-1.0, abs=0.02)
     assert values[-1] == pytest.approx(3.0, abs=0.02)
+
+
+def test_the_gradient_of_rounding_is_that_of_learned_step_sizes() -> None:
+    """Against the rule written out in numpy (Esser et al. 2020, with LSQ+'s zero point held)."""
+    random = np.random.default_rng(0)
+    x, above = random.normal(0, 2, (2, 40, 5)).astype(np.float32)
+    low, high = -1.7, 2.3
+    scale = (high - low) / 255
+    zero = np.round(-low / scale)
+    steps = x / scale + zero
+    inside = (steps >= 0) & (steps <= 255)
+    of_scale = np.where(inside, np.round(steps) - steps, np.clip(steps, 0, 255) - zero)
+
+    given = [tf.constant(value) for value in (x, low, high)]
+    with tf.GradientTape() as tape:
+        tape.watch(given)
+        loss = tf.reduce_sum(above * on_grid(*given))
+    found = tape.gradient(loss, given)
+
+    assert np.abs(np.asarray(found[0]) - above * inside).max() == 0
+    assert float(found[2]) == pytest.approx(float((above * of_scale).sum() / 255), rel=1e-4)
+    assert float(found[1]) == pytest.approx(-float(found[2]), rel=1e-6)
 
 
 @pytest.mark.parametrize(("bits", "top"), [(8, 127), (7, 63), (4, 7)])

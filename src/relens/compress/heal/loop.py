@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from relens.compress.heal.batches import Batches, plain_batches
 from relens.compress.heal.checkpoint import Checkpoint
+from relens.compress.heal.compiling import compiles
 from relens.compress.heal.normal import refresh
-from relens.compress.heal.pairing import CleanBatches, Dress, compiles, paired
+from relens.compress.heal.pairing import CleanBatches, Dress, paired
 from relens.compress.heal.settings import HealSettings
 from relens.compress.heal.trainer import Healing
 from relens.graph import Graph

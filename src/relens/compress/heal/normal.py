@@ -6,6 +6,9 @@ Measured on flowers, cut by half its weights, 30 epochs: top-1 0.41 without, 0.7
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import keras
+
+from relens.compress.heal.compiling import compiles
 from relens.compress.heal.targets import heads
 from relens.graph import Graph, Op
 from relens.lift import Additions, Lifted, lift
@@ -42,12 +45,27 @@ def refresh(lifted: Lifted, batches: Iterable[Mapping[str, Any]], share: float =
     layers = list(statistics_of(lifted.model))
     if not layers:
         return
+    watching = _Watching(lifted.model)
+    watching.compile(jit_compile=compiles())
     for count, batch in enumerate(batches, 1):
         for layer in layers:
             layer.share.assign(1.0 / count)
-        lifted.model(batch, training=True)
+        watching.predict_on_batch(batch)
     for layer in layers:
         layer.share.assign(share)
+
+
+class _Watching(keras.Model):
+    """A model as in training, without any: compiled, a fourth of the time that layer by layer takes."""
+
+    def __init__(self, model: keras.Model) -> None:
+        super().__init__(name="watching")
+        self.model = model
+        self.built = True
+
+    def call(self, x: Any) -> Any:
+        """What the model answers; its statistics move."""
+        return self.model(x, training=True)
 
 
 def _wanted(graph: Graph) -> set[int]:

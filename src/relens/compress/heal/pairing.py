@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relens.compress.heal.batches import plain_batches
+from relens.compress.heal.compiling import compiles
 from relens.compress.heal.settings import HealSettings
 from relens.compress.heal.targets import Target, targets
 from relens.compress.heal.trainer import Healing, Pair
@@ -20,7 +21,7 @@ from relens.lift import Lifted, lift, listed
 from relens.spec import InputSpec
 from relens.vision import Frames
 
-STATISTICS_BATCHES = 16
+STATISTICS_BATCHES = 8
 
 
 @dataclass(frozen=True)
@@ -94,11 +95,6 @@ def _targets(graph: Graph, *, features: bool) -> tuple[Target, ...]:
             hint="leave `heal` and `qat` out of [recipe]; `repair` still works",
         )
     return targets(graph, features=features, kept=[kept.op.index for kept in lifted.kept])
-
-
-def compiles() -> bool:
-    """Whether to compile the step. On a CPU TensorFlow's XLA takes 16 times as long as its own kernels, measured."""
-    return bool(keras.backend.backend() == "jax")
 
 
 def _weight(target: Target, settings: HealSettings) -> float:
