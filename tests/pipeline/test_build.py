@@ -56,7 +56,8 @@ def test_every_candidate_is_measured_on_every_engine(built: Any) -> None:
 
 def test_long_work_tells_that_it_is_alive(built: Any) -> None:
     _, told = built
-    assert told.stages == ["import", "candidates", "accuracy", "latency", "memory", "bundle"]
+    stages = [stage for stage in told.stages if stage != "side by side"]  # not where float itself was the fastest
+    assert stages == ["import", "candidates", "accuracy", "latency", "memory", "bundle"]
     assert all(0 <= fraction <= 1 for fraction in told.fractions) and len(told.fractions) > 100
 
 
@@ -66,6 +67,19 @@ def test_the_report_stands_beside_the_bundle_for_people_and_machines(built: Any)
     assert report["chosen"] == made.verdict.chosen.option.name and report["source"]["kind"] == "Keras"
     page = made.path.with_suffix(".report.html").read_text()
     assert all(judged.option.name in page for judged in made.verdict.judged)
+    assert page.count('role="img"') == 2 and page.count("<title>") == 1 + 2 * len(made.verdict.judged)
+
+
+def test_the_report_shows_float_and_the_chosen_one_on_the_same_pictures(shapes: Any, tmp_path: Path) -> None:
+    project = relens.load(shapes.project)
+    project = project.model_copy(update={"goals": Goals(prefer="size", max_accuracy_drop=0.5)})
+    made = relens.build(project, tmp_path / "m.relens", latency_seconds=0.1)
+    seen = made.report.side_by_side
+    assert seen is not None and (seen.reference, seen.chosen) == ("float32 on litert", made.verdict.chosen.option.name)
+    assert (seen.compared, len(seen.pairs)) == (120, 6)
+    report = json.loads((tmp_path / "m.report.json").read_text())["side_by_side"]
+    assert report["compared"] == 120 and report["differing"] == seen.differing
+    assert (tmp_path / "m.report.html").read_text().count("data:image/jpeg;base64,") == 12
 
 
 def test_the_model_in_the_bundle_carries_its_labels_for_other_tools(built: Any, tmp_path: Path) -> None:
@@ -95,6 +109,8 @@ def test_missed_goals_fail_with_reasons_and_leave_a_report_but_no_bundle(shapes:
     assert missed.value.code == "RL-GOAL-001"
     assert all("size" in item["reason"] for item in missed.value.details["options"])
     assert not (tmp_path / "no.relens").exists() and (tmp_path / "no.report.json").exists()
+    page = (tmp_path / "no.report.html").read_text()
+    assert 'role="img"' in page and "data:image/jpeg" not in page
 
 
 def test_a_recipe_narrows_the_candidates_and_float_is_always_one(shapes: Any, tmp_path: Path) -> None:

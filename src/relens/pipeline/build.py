@@ -17,10 +17,11 @@ from relens.pipeline.cache import Cache
 from relens.pipeline.convert import calibration_samples, import_source
 from relens.pipeline.golden import golden_frames, tolerance
 from relens.pipeline.labels import check_labels, read_labels
-from relens.pipeline.option import Option
+from relens.pipeline.option import REFERENCE_ENGINE, Option
 from relens.pipeline.progress import Progress, Silent
 from relens.pipeline.recipe import Followed, Stage, follow, training_frames
 from relens.pipeline.report import Report, write_report
+from relens.pipeline.side_by_side import SideBySide, side_by_side
 from relens.pipeline.steps import Kitchen
 from relens.pipeline.trial import Bench, allowed_engines, measure, vision_model
 from relens.pipeline.verdict import Verdict, decide
@@ -99,7 +100,9 @@ def build(
         candidates = _candidates(project, graph, bench, progress)
         options = measure(candidates, bench, progress)
         verdict = decide(options, project.goals, target)
-        report = Report(project.name, str(project.model.source.name), verdict, target.title, facts, host_fingerprint())
+        seen = _seen(candidates[0], verdict, bench, labels, progress)
+        source = str(project.model.source.name)
+        report = Report(project.name, source, verdict, target.title, facts, host_fingerprint(), seen)
         write_report(report, output)
         if verdict.chosen is None:
             raise GoalMissed(
@@ -180,6 +183,14 @@ def _followed(
     cache = Cache(project.folder / ".relens")
     frames, held = training_frames(project)
     return follow(steps, Kitchen(graph, frames, held, project.input, bench.engines, samples, sha256, cache, progress))
+
+
+def _seen(
+    reference: Candidate, verdict: Verdict, bench: Bench, labels: tuple[str, ...], progress: Progress
+) -> SideBySide | None:
+    if verdict.chosen is None:
+        return None
+    return side_by_side(Option(reference, REFERENCE_ENGINE), verdict.chosen.option, bench, labels, progress)
 
 
 def _tell(progress: Progress, name: str, done: int, total: int, part: float) -> None:

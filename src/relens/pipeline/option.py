@@ -11,6 +11,9 @@ from relens.measure.score import Score
 from relens.measure.statistics import Interval
 from relens.quantize import Candidate
 
+REFERENCE_ENGINE = "litert"
+"""The float candidate on this engine is what every other option is held against."""
+
 
 @dataclass(frozen=True)
 class Option:
@@ -34,6 +37,11 @@ class Option:
     def name(self) -> str:
         """`int8 on litert`."""
         return f"{self.candidate.name} on {self.engine}"
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether it is the untouched float model on the engine of reference."""
+        return self.name == f"float32 on {REFERENCE_ENGINE}"
 
     @property
     def size_mb(self) -> float:

@@ -10,12 +10,19 @@ from string import Template
 from typing import Any
 
 from relens.files import write_whole
-from relens.pipeline.verdict import Judged, Verdict
+from relens.pipeline.chart import NARROW, WIDE, chart
+from relens.pipeline.marks import limits_of, marks_of
+from relens.pipeline.page import facts, legend, pictures, row
+from relens.pipeline.side_by_side import SideBySide
+from relens.pipeline.verdict import Verdict
 
 
 @dataclass(frozen=True)
 class Report:
-    """What one build found. source: facts of the import. host: where it was measured."""
+    """What one build found. source: facts of the import. host: where it was measured.
+
+    side_by_side: the float model and the chosen option on the same pictures, where there is something to see.
+    """
 
     name: str
     source_name: str
@@ -23,6 +30,7 @@ class Report:
     device: str
     source: dict[str, Any]
     host: dict[str, Any]
+    side_by_side: SideBySide | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -32,6 +40,7 @@ class Report:
             "source": {"file": self.source_name, **self.source},
             "host": self.host,
             **self.verdict.to_json(),
+            "side_by_side": self.side_by_side.to_json() if self.side_by_side else None,
         }
 
 
@@ -45,35 +54,35 @@ def write_report(report: Report, bundle: Path) -> None:
 
 def _html(report: Report, when: str) -> str:
     template = Template(resources.files("relens.pipeline").joinpath("report.html").read_text(encoding="utf-8"))
-    slowest = max((j.option.latency.median_ms for j in report.verdict.judged if j.option.latency), default=1.0)
-    chosen = report.verdict.chosen
+    verdict = report.verdict
+    times = [judged.option.latency.median_ms for judged in verdict.judged if judged.option.latency]
     return template.substitute(
         name=escape(report.name),
-        headline=escape(f"{chosen.option.name} was chosen" if chosen else "No candidate meets the goals"),
-        tone="good" if chosen else "bad",
+        headline=escape(f"{verdict.chosen.option.name} was chosen" if verdict.chosen else "No option meets the goals"),
+        tone="good" if verdict.chosen else "bad",
         device=escape(report.device),
-        metric=escape(report.verdict.metric),
+        facts=facts(verdict),
+        chart=_chart(verdict),
+        pictures=pictures(report.side_by_side) if report.side_by_side else "",
+        metric=escape(verdict.metric),
+        rows="\n".join(row(judged, max(times, default=1.0), judged is verdict.chosen) for judged in verdict.judged),
         source=escape(f"{report.source_name} ({report.source['kind']})"),
         error=f"{report.source['max_error']:.1e}",
-        kernels=escape(f", on emulated {report.verdict.kernels} kernels" if report.verdict.kernels else ""),
-        rows="\n".join(_row(judged, slowest, judged is chosen) for judged in report.verdict.judged),
+        kernels=escape(_kernels(verdict)),
         host=escape(f"{report.host['processor']}, {report.host['cores']} cores, load {report.host['load_average']}"),
         when=when,
     )
 
 
-def _row(judged: Judged, slowest: float, chosen: bool) -> str:
-    option = judged.option
-    score = f"{option.score.interval}" if option.score else "-"
-    drop = f"{option.drop.value:+.3f} [{option.drop.low:+.3f}, {option.drop.high:+.3f}]" if option.drop else "-"
-    latency, bar = "-", 0.0
-    if option.latency:
-        latency = f"{option.latency.median_ms:.2f} / {option.latency.p90_ms:.2f} / {option.latency.p99_ms:.2f}"
-        bar = 100 * option.latency.median_ms / slowest
-    memory = f"{option.memory.peak_mb:.0f}" if option.memory else "-"
-    kind = "chosen" if chosen else "" if judged.acceptable else "lost"
-    return (
-        f'<tr class="{kind}"><th>{escape(option.name)}</th><td>{score}</td><td>{drop}</td>'
-        f'<td><div class="bar" style="width:{bar:.0f}%"></div>{latency}</td><td>{memory}</td>'
-        f"<td>{option.size_mb:.2f}</td><td>{escape(judged.reason)}</td></tr>"
-    )
+def _chart(verdict: Verdict) -> str:
+    """Twice, once for a phone: text in a picture that is merely made smaller cannot be read."""
+    marks, limits = marks_of(verdict), limits_of(verdict)
+    if not marks:
+        return ""
+    told = {"accuracy": verdict.metric, "latency": f"median latency, ms{_kernels(verdict)}"}
+    drawn = "\n".join(chart(marks, limits, **told, shape=shape) for shape in (WIDE, NARROW))
+    return f"<figure>\n{drawn}\n{legend(marks, len(verdict.judged) - len(marks))}\n</figure>"
+
+
+def _kernels(verdict: Verdict) -> str:
+    return f", on emulated {verdict.kernels} kernels" if verdict.kernels else ""

@@ -20,7 +20,7 @@ from relens.measure.memory import peak_memory
 from relens.measure.score import Score
 from relens.measure.statistics import Interval
 from relens.measure.validation import Validation
-from relens.pipeline.option import Option
+from relens.pipeline.option import REFERENCE_ENGINE, Option
 from relens.pipeline.progress import Progress
 from relens.quantize import Candidate
 from relens.spec import Device, InputSpec, OutputSpec, this_machine
@@ -28,7 +28,6 @@ from relens.vision import Prediction, VisionModel
 
 EVALUATION_SCORE_THRESHOLD = 0.02
 """Average precision needs the uncertain boxes too; below this they only cost time."""
-REFERENCE_ENGINE = "litert"
 USELESS = 0.01
 
 
