@@ -108,7 +108,7 @@ class Bench:
         from relens.compress.heal.batches import Batches, plain_batches
         from relens.compress.heal.compiling import compiles
         from relens.compress.heal.loop import scheduled_adam
-        from relens.compress.heal.normal import normalized, refresh
+        from relens.compress.heal.normal import Statistician, normalized
         from relens.compress.heal.pairing import CleanBatches
         from relens.compress.heal.targets import targets
         from relens.graph.edit import with_outputs
@@ -133,10 +133,11 @@ class Bench:
 
         optimizer = scheduled_adam(self.settings, len(batches(0)))
         lifted.model.compile(optimizer, loss={name: loss}, jit_compile=compiles())
+        statistician = Statistician(lifted)
         best, kept = np.inf, lifted.model.get_weights()
         for epoch in range(self.settings.epochs):
             lifted.model.fit(batches(epoch), epochs=1, verbose=0, shuffle=False)
-            refresh(lifted, clean)
+            statistician.refresh(clean)
             found = judged()
             if found < best:
                 best, kept = found, lifted.model.get_weights()

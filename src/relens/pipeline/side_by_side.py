@@ -98,15 +98,10 @@ def side_by_side(
     """
     frames = bench.validation.frames
     places = evenly(len(frames), COMPARED)
-    models = vision_model(reference, bench), vision_model(chosen, bench)
-    if reference.name == chosen.name or isinstance(models[0].predict(frames[0]), Tensors):
-        return None
-    progress.stage("side by side")
     asked = frames.chosen(places)
-    said = []
-    for number, frame in enumerate(asked, 1):
-        said.append((models[0].predict(frame), models[1].predict(frame)))
-        progress.advance(number / len(asked))
+    said = [] if reference.name == chosen.name else _said(reference, chosen, bench, asked, progress)
+    if not said:
+        return None
     metric = bench.validation.metric
     truth = [int(metric.truth[place]) if isinstance(metric, Top1) else None for place in places]
     differences = [difference(*pair) for pair in said]
@@ -119,6 +114,21 @@ def side_by_side(
         RULES[type(said[0][0])],
         tuple(_pair(asked, n, said[n], differences[n], truth[n], labels) for n in most_telling(differences)),
     )
+
+
+def _said(
+    reference: Option, chosen: Option, bench: Bench, asked: Frames, progress: Progress
+) -> list[tuple[Prediction, Prediction]]:
+    """What both say of each picture; nothing if that is tensors."""
+    said = []
+    with vision_model(reference, bench) as original, vision_model(chosen, bench) as other:
+        if isinstance(original.predict(asked[0]), Tensors):
+            return []
+        progress.stage("side by side")
+        for number, frame in enumerate(asked, 1):
+            said.append((original.predict(frame), other.predict(frame)))
+            progress.advance(number / len(asked))
+    return said
 
 
 def difference(one: Prediction, other: Prediction) -> Difference:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from relens.compress.heal.batches import Batches, plain_batches
 from relens.compress.heal.checkpoint import Checkpoint
 from relens.compress.heal.compiling import compiles
-from relens.compress.heal.normal import refresh
+from relens.compress.heal.normal import Statistician
 from relens.compress.heal.pairing import CleanBatches, Dress, paired
 from relens.compress.heal.settings import HealSettings
 from relens.compress.heal.trainer import Healing
@@ -156,6 +156,7 @@ class _Run:
     ) -> None:
         self.model, self.lifted, self.pictures, self.clean = model, lifted, pictures, clean
         self.judge, self.settings, self.progress = judge, settings, progress
+        self.statistician = Statistician(lifted)
         self.optimizer = scheduled_adam(settings, len(self._batches(0)))
         model.compile(optimizer=self.optimizer, jit_compile=compiles())
         self.optimizer.build(model.trainable_variables)
@@ -189,7 +190,7 @@ class _Run:
         batches = self._batches(number)
         told = _Told(number, self.settings.epochs, len(batches), self.best, self.progress)
         history = self.model.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=[told])
-        refresh(self.lifted, self.clean)
+        self.statistician.refresh(self.clean)
         judged = self.judge()
         if judged < self.best:
             self.best, self.best_weights = judged, _values(self.model.student.variables)

@@ -29,7 +29,7 @@ def normalized(graph: Graph, batches: Iterable[Mapping[str, Any]]) -> Lifted:
         return Statistics(channels) if op.index in wanted else None
 
     observed = lift(graph, Additions(linear=observer))
-    refresh(observed, batches)
+    Statistician(observed).refresh(batches)
 
     def normalization(op: Op, channels: int) -> Normalization | None:
         if op.index not in wanted:
@@ -40,19 +40,30 @@ def normalized(graph: Graph, batches: Iterable[Mapping[str, Any]]) -> Lifted:
     return lift(graph, Additions(linear=normalization))
 
 
-def refresh(lifted: Lifted, batches: Iterable[Mapping[str, Any]], share: float = 0.1) -> None:
-    """Set the kept statistics to the mean over these batches; afterwards a training step moves them by `share`."""
-    layers = list(statistics_of(lifted.model))
-    if not layers:
-        return
-    watching = _Watching(lifted.model)
-    watching.compile(jit_compile=compiles())
-    for count, batch in enumerate(batches, 1):
-        for layer in layers:
-            layer.share.assign(1.0 / count)
-        watching.predict_on_batch(batch)
-    for layer in layers:
-        layer.share.assign(share)
+class Statistician:
+    """Sets the kept statistics of a lifted graph's normalization; compiled once, used after each epoch.
+
+    Args:
+        lifted: the model; without normalization there is nothing to do.
+    """
+
+    def __init__(self, lifted: Lifted) -> None:
+        self.layers = list(statistics_of(lifted.model))
+        self.watching = _Watching(lifted.model)
+        self.watching.compile(jit_compile=compiles())
+
+    def refresh(self, batches: Iterable[Mapping[str, Any]], share: float = 0.1) -> None:
+        """Take the mean over these batches; afterwards a training step moves the statistics by `share`."""
+        if not self.layers:
+            return
+        for count, batch in enumerate(batches, 1):
+            self._move_by(1.0 / count)
+            self.watching.predict_on_batch(batch)
+        self._move_by(share)
+
+    def _move_by(self, share: float) -> None:
+        for layer in self.layers:
+            layer.share.assign(share)
 
 
 class _Watching(keras.Model):
