@@ -22,8 +22,8 @@ QAT_SETTINGS = HealSettings(
     epochs=10, learning_rate=2e-4, temperature=2.0, normalize=False, patience=10, augmentation=Augmentation(mixup=0.0)
 )
 """Fewer and smaller steps than healing takes, and answers less softened: the float weights are good already. At a
-temperature of 3 the loss is mostly about logits far from any decision, which rounding disturbs most: on the tests' shape
-classifier the answers' squared error doubled there, and fell at 2 and 1."""
+temperature of 3 the loss is mostly about logits far from any decision, which rounding disturbs most: on the tests'
+shape classifier the answers' squared error doubled there, and fell at 2 and 1."""
 
 # The axes of a kernel, in Keras's layouts, that share a scale when each output channel has its own.
 _AXES = {"CONV_2D": (0, 1, 2), "DEPTHWISE_CONV_2D": (0, 1), "TRANSPOSE_CONV": (0, 1, 3), "FULLY_CONNECTED": (0,)}
