@@ -102,7 +102,8 @@ def test_two_models_are_counted_drawn_and_held_against_the_truth(
     here = bench(project, tmp_path)
     seen = side_by_side(*options, here, LABELS, Silent())
     assert seen is not None and (seen.total, seen.compared, len(seen.pairs)) == (120, 120, 6)
-    said = [[vision_model(one, here).predict(frame) for frame in here.validation.frames] for one in options]
+    with vision_model(options[0], here) as first, vision_model(options[1], here) as second:
+        said = [[model.predict(frame) for frame in here.validation.frames] for model in (first, second)]
     best = [best_classes(predictions) for predictions in said]
     assert seen.differing == int((best[0] != best[1]).sum()) > 0
     for pair in seen.pairs:
@@ -142,7 +143,8 @@ def test_there_is_nothing_to_see_between_a_model_and_itself_or_in_bare_tensors(
 ) -> None:
     assert side_by_side(options[0], options[0], bench(project, tmp_path), LABELS, Silent()) is None
     raw = bench(project, tmp_path, output=OutputSpec(decoder="tensors"))
-    assert isinstance(vision_model(options[0], raw).predict(raw.validation.frames[0]), Tensors)
+    with vision_model(options[0], raw) as model:
+        assert isinstance(model.predict(raw.validation.frames[0]), Tensors)
     assert side_by_side(*options, raw, LABELS, Silent()) is None
 
 
