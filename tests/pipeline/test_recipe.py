@@ -6,7 +6,7 @@ import pytest
 import relens
 from relens.errors import BadConfig, BadData
 from relens.pipeline.build import build
-from relens.spec import ChannelsStep, HealStep, LayersStep, Project, QatStep, RecipeSpec, validate
+from relens.spec import ChannelsStep, DistilStep, HealStep, LayersStep, Project, QatStep, RecipeSpec, validate
 
 CUT = ChannelsStep(speedup=1.1)
 HEAL = HealStep(epochs=6, batch=16, learning_rate=5e-3)
@@ -68,6 +68,27 @@ def test_a_second_build_takes_only_the_steps_that_changed(shapes, tmp_path) -> N
 
     assert same.kept == ["channels", "heal", "qat"]
     assert (changed.taken, changed.kept) == (["channels", "heal", "qat"], ["channels", "heal"])
+
+
+def test_a_student_is_known_by_its_content_wherever_its_file_lies(shapes, tmp_path) -> None:
+    def step(folder: str) -> DistilStep:
+        student = tmp_path / folder / "student.keras"
+        student.parent.mkdir()
+        student.write_bytes(shapes.model.read_bytes())
+        return DistilStep(student=student, epochs=1, batch=16)
+
+    here, there = Notes(), Notes()
+    built = build(_project(shapes, step("here")), tmp_path / "a.relens", progress=here, latency_seconds=0.2)
+    build(_project(shapes, step("there")), tmp_path / "b.relens", progress=there, latency_seconds=0.2)
+
+    (taught,) = {
+        judged.option.candidate.recipe
+        for judged in built.verdict.judged
+        if judged.option.candidate.name == "distil float32"
+    }
+    assert taught[0].startswith("distil(student.keras; ")
+    assert (here.taken, here.kept) == (["distil"], [])
+    assert (there.taken, there.kept) == (["distil"], ["distil"])
 
 
 def test_other_pictures_are_another_recipe(shapes, tmp_path) -> None:

@@ -51,8 +51,8 @@ def show(verdict: "Verdict") -> None:
     for judged in verdict.judged:
         table.add_row(*_cells(judged), style=_style(judged, verdict))
     console.print(table)
-    how = f"interleaved, on emulated {verdict.kernels} kernels" if verdict.kernels else "interleaved"
-    console.print(f"accuracy: {verdict.metric}; drop: paired with float; latency: {how}\n", style="dim")
+    latency = f"latency: interleaved{verdict.emulation}"
+    console.print(f"accuracy: {verdict.metric}; drop: paired with float; {latency}\n", style="dim")
     for judged in verdict.judged:
         console.print(f"{judged.option.name:<20} {judged.reason}", style=_style(judged, verdict), markup=False)
     console.print()

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
@@ -99,19 +99,18 @@ class _Child:
         timer = threading.Timer(self._timeout_s, self._give_up)
         timer.daemon = True
         timer.start()
-        try:
-            _send(self._questions, body)
-            failed, answer = _receive(self._answers)
-        except (OSError, EOFError):
-            raise self._failure() from None
-        except BaseException:  # Ctrl-C, say: half a message would be taken for the next one
-            self.close()
-            raise
-        finally:
-            timer.cancel()
-        if failed:
-            self.close()
-            raise heard(json.loads(answer))
+        with ExitStack() as broken:  # by Ctrl-C, say: half a message would be taken for the next one
+            broken.callback(self.close)
+            try:
+                _send(self._questions, body)
+                failed, answer = _receive(self._answers)
+            except (OSError, EOFError):
+                raise self._failure() from None
+            finally:
+                timer.cancel()
+            if failed:
+                raise heard(json.loads(answer))
+            broken.pop_all()
         return answer
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ from relens.errors import BadConfig, BadData, GoalMissed
 from relens.files import check_writable
 from relens.graph import Graph, with_metadata
 from relens.measure.host import host_fingerprint
-from relens.measure.validation import load_validation
+from relens.measure.validation import Validation, load_validation
 from relens.pipeline.cache import Cache
 from relens.pipeline.convert import calibration_samples, import_source
 from relens.pipeline.golden import golden_frames, tolerance
@@ -71,19 +71,7 @@ def build(
     engines = allowed_engines(target, project.device.engines)
     labels = read_labels(project.model.labels)
     _check_task(project)
-    validation = load_validation(project.data, labels)
-    if validation is None:
-        raise BadData(
-            "RL-DATA-001",
-            f"{project.path} names no pictures, and nothing can be proven without",
-            hint="set `validation` (with labels) or `calibration` (without) in [data]; relens convert proves nothing",
-        )
-    if project.data.calibration is None and "int8" in (project.recipe.schemes or ()):
-        raise BadConfig(
-            "RL-QUANT-002",
-            f"{project.path}: scheme int8 needs representative pictures",
-            hint="set `calibration` in [data], or leave int8 out of [recipe] schemes",
-        )
+    validation = _validation(project, labels)
     graph, facts = _import(project, progress)
     check_labels(graph, labels)
     with tempfile.TemporaryDirectory(prefix="relens-") as folder:
@@ -124,6 +112,24 @@ def _check_task(project: Project) -> None:
             f'{project.path}: task = "{project.model.task}", and decoder = "{project.output.decoder}" gives {task}',
             hint=f'set task = "{task}", or another decoder',
         )
+
+
+def _validation(project: Project, labels: tuple[str, ...]) -> Validation:
+    """The pictures to prove with, after making sure that the recipe has those it needs as well."""
+    validation = load_validation(project.data, labels)
+    if validation is None:
+        raise BadData(
+            "RL-DATA-001",
+            f"{project.path} names no pictures, and nothing can be proven without",
+            hint="set `validation` (with labels) or `calibration` (without) in [data]; relens convert proves nothing",
+        )
+    if project.data.calibration is None and "int8" in (project.recipe.schemes or ()):
+        raise BadConfig(
+            "RL-QUANT-002",
+            f"{project.path}: scheme int8 needs representative pictures",
+            hint="set `calibration` in [data], or leave int8 out of [recipe] schemes",
+        )
+    return validation
 
 
 def _import(project: Project, progress: Progress) -> tuple[Graph, dict[str, Any]]:

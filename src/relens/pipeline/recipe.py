@@ -97,7 +97,7 @@ def _kept(step: Step, before: Stage, kitchen: Kitchen) -> Made:
 def _key(step: Step, before: Stage, kitchen: Kitchen) -> dict[str, Any]:
     """Everything that a step's result depends on."""
     key: dict[str, Any] = {
-        "step": step.model_dump(mode="json"),
+        "step": step.model_dump(mode="json", exclude={"student"}),
         "graph": before.graph.sha256,
         "original": kitchen.original.sha256,
         "pictures": kitchen.frames.sha256,
@@ -110,5 +110,5 @@ def _key(step: Step, before: Stage, kitchen: Kitchen) -> dict[str, Any]:
     if isinstance(step, QatStep | RepairStep):
         key["samples"] = kitchen.calibration_sha256
     if isinstance(step, DistilStep) and step.student is not None:
-        key["student"] = content_sha256(step.student)
+        key["student"] = [step.student.name, content_sha256(step.student)]  # wherever it lies
     return key

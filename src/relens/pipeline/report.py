@@ -68,7 +68,7 @@ def _html(report: Report, when: str) -> str:
         rows="\n".join(row(judged, max(times, default=1.0), judged is verdict.chosen) for judged in verdict.judged),
         source=escape(f"{report.source_name} ({report.source['kind']})"),
         error=f"{report.source['max_error']:.1e}",
-        kernels=escape(_kernels(verdict)),
+        kernels=escape(verdict.emulation),
         host=escape(f"{report.host['processor']}, {report.host['cores']} cores, load {report.host['load_average']}"),
         when=when,
     )
@@ -79,10 +79,6 @@ def _chart(verdict: Verdict) -> str:
     marks, limits = marks_of(verdict), limits_of(verdict)
     if not marks:
         return ""
-    told = {"accuracy": verdict.metric, "latency": f"median latency, ms{_kernels(verdict)}"}
+    told = {"accuracy": verdict.metric, "latency": f"median latency, ms{verdict.emulation}"}
     drawn = "\n".join(chart(marks, limits, **told, shape=shape) for shape in (WIDE, NARROW))
     return f"<figure>\n{drawn}\n{legend(marks, len(verdict.judged) - len(marks))}\n</figure>"
-
-
-def _kernels(verdict: Verdict) -> str:
-    return f", on emulated {verdict.kernels} kernels" if verdict.kernels else ""

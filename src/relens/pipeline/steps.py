@@ -12,8 +12,6 @@ from relens.quantize import Samples
 from relens.spec import ChannelsStep, DistilStep, HealStep, InputSpec, LayersStep, QatStep, RepairStep
 from relens.vision import Frames
 
-LAYERS_PICTURES = 96
-
 Made: TypeAlias = tuple[Graph, dict[str, Any]]
 """The graph, and `lines`: what was done, for the lineage."""
 
@@ -63,18 +61,18 @@ def distil(step: DistilStep, graph: Graph, kitchen: Kitchen) -> Made:
 
 def layers(step: LayersStep, graph: Graph, kitchen: Kitchen) -> Made:
     """Blocks go."""
-    from relens.compress.layers import remove_layers
+    from relens.compress.layers import PICTURES, remove_layers
 
     made = remove_layers(
         graph,
-        kitchen.frames.spread(LAYERS_PICTURES),
+        kitchen.frames.spread(PICTURES),
         kitchen.input,
         macs_share=step.macs_share,
         engines=kitchen.engines,
         progress=kitchen.progress.advance,
     )
     line = f"layers({len(made.removed)} blocks gone, {made.macs_share:.0%} of the MACs left)"
-    return made.graph, {"lines": [line], "shown": repr(made)}
+    return made.graph, {"lines": [line]}
 
 
 def channels(step: ChannelsStep, graph: Graph, kitchen: Kitchen) -> Made:
@@ -90,7 +88,7 @@ def channels(step: ChannelsStep, graph: Graph, kitchen: Kitchen) -> Made:
         teacher=kitchen.original,
         progress=lambda name, done: kitchen.progress.advance(done, name),
     )
-    return made.graph, {"lines": [f"channels({made.plan.speedup:.2f}x)"], "shown": repr(made)}
+    return made.graph, {"lines": [f"channels({made.plan.speedup:.2f}x)"]}
 
 
 def heal(step: HealStep, graph: Graph, kitchen: Kitchen) -> Made:
@@ -132,7 +130,7 @@ def qat(step: QatStep, graph: Graph, kitchen: Kitchen) -> Made:
         kitchen.original,
         start.graph,
         _pictures(kitchen),
-        kitchen.samples,
+        kitchen.samples[:1],  # one is enough: `repair` has looked at all and names every range
         bits=step.bits,
         ranges=start.ranges,
         keep_float=start.keep_float,

@@ -141,7 +141,7 @@ def _with_accuracy(options: list[Option], reference: Candidate, bench: Bench, pr
         if option.refused is not None:
             measured.append(option)
             continue
-        if (option.candidate, option.engine) == (reference, REFERENCE_ENGINE):
+        if option.is_reference:
             measured.append(replace(option, score=baseline, drop=Interval(0.0, 0.0, 0.0)))
             continue
         try:

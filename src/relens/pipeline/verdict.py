@@ -75,6 +75,11 @@ class Verdict:
         found = (getattr(judged.option.latency, "kernels", "native") for judged in self.judged if judged.option.latency)
         return next((kernels for kernels in found if kernels != "native"), None)
 
+    @property
+    def emulation(self) -> str:
+        """To go on with after a word about latency: `, on emulated sse4.1 kernels`, or nothing."""
+        return f", on emulated {self.kernels} kernels" if self.kernels else ""
+
     def to_json(self) -> dict[str, Any]:
         """Plain values for `--json` and the report."""
         return {

@@ -1,12 +1,10 @@
 """A student derived from its teacher: shallower, thinner, or both, starting from the teacher's own weights."""
 
 from relens.compress.channels import cut_channels
-from relens.compress.layers import remove_layers
+from relens.compress.layers import PICTURES, remove_layers
 from relens.graph import Graph
 from relens.spec import InputSpec
 from relens.vision import Frames
-
-JUDGING_PICTURES = 96
 
 
 def derived(graph: Graph, frames: Frames, spec: InputSpec, *, width: float = 1.0, depth: float = 1.0) -> Graph:
@@ -23,7 +21,7 @@ def derived(graph: Graph, frames: Frames, spec: InputSpec, *, width: float = 1.0
     """
     smaller = graph
     if depth < 1:
-        smaller = remove_layers(smaller, frames.spread(JUDGING_PICTURES), spec, macs_share=depth).graph
+        smaller = remove_layers(smaller, frames.spread(PICTURES), spec, macs_share=depth).graph
     if width < 1:
         smaller = cut_channels(smaller, frames, spec, ratio=1 - width, teacher=graph).graph
     return smaller

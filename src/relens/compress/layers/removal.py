@@ -13,6 +13,8 @@ from relens.graph.edit import rewired
 from relens.spec import InputSpec
 from relens.vision import Frames
 
+PICTURES = 96
+"""Enough to judge blocks by; more only take time."""
 LEAST_SHARE = 0.01
 """A block with a smaller share of the multiply-accumulates is not worth a trial."""
 SHORTLIST = 6
