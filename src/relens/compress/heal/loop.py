@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from relens.compress.heal.batches import Batches, plain_batches
 from relens.compress.heal.checkpoint import Checkpoint
 from relens.compress.heal.compiling import compiles
+from relens.compress.heal.memory import keep_freed_memory
 from relens.compress.heal.normal import Statistician
 from relens.compress.heal.pairing import CleanBatches, Dress, paired
 from relens.compress.heal.settings import HealSettings
@@ -224,12 +225,17 @@ class _Run:
 
 
 class _Told(keras.callbacks.Callback):
-    """Passes each step on."""
+    """Passes each step on, and keeps memory for the next."""
 
     def __init__(self, epoch: int, epochs: int, steps: int, best: float, progress: Watch) -> None:
         super().__init__()
         self.epoch, self.epochs, self.steps, self.best, self.progress = epoch, epochs, steps, best, progress
         self.start = time.perf_counter()
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Keras calls it; by then TensorFlow has had its way with the memory."""
+        if batch == 0:
+            keep_freed_memory()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Keras calls it."""
