@@ -1,5 +1,7 @@
 """Fixtures that many rooms use: the shared data where it stands beside the checkout, and a small project of our own."""
 
+import importlib.util
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -37,6 +39,34 @@ def flowers_graph(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -
 def yolox_graph(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """YOLOX-nano as a float `.tflite`."""
     return _imported(shared_data / "models/yolox_nano_416.h5", tmp_path_factory.mktemp("yolox"))
+
+
+@pytest.fixture(scope="session")
+def interrupted_graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A classifier of drawn shapes with a GATHER_ND and two CUMSUM, one of integers, in its middle, as `.tflite`."""
+    folder = tmp_path_factory.mktemp("interrupted")
+    _run("interrupted_classifier.py", folder)
+    return folder / "interrupted.tflite"
+
+
+@pytest.fixture(scope="session")
+def kept_graphs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of graphs with operations that Keras cannot say between convolutions: `lift/make_kept.py`."""
+    if not importlib.util.find_spec("tensorflow"):
+        pytest.skip("the real files are made by TensorFlow")
+    kept = os.environ.get("RELENS_LIFT_INTERRUPTED")  # saves a while when one works on them
+    if kept:
+        return Path(kept)
+    folder = tmp_path_factory.mktemp("kept")
+    _run("lift/make_kept.py", folder)
+    return folder
+
+
+def _run(script: str, folder: Path) -> None:
+    """A script that needs TensorFlow, in another process."""
+    command = [sys.executable, Path(__file__).parent / script, folder]
+    made = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert made.returncode == 0, made.stderr[-2000:]
 
 
 @dataclass(frozen=True)
@@ -82,9 +112,7 @@ class Shapes:
 def shapes(tmp_path_factory: pytest.TempPathFactory) -> Shapes:
     """Train the shape classifier once a session, in another process."""
     folder = tmp_path_factory.mktemp("shapes")
-    script = Path(__file__).with_name("shape_classifier.py")
-    made = subprocess.run([sys.executable, script, folder], capture_output=True, text=True, timeout=300, check=False)
-    assert made.returncode == 0, made.stderr[-2000:]
+    _run("shape_classifier.py", folder)
     found = Shapes(folder)
     _imported(found.model, folder)
     return found

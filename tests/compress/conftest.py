@@ -1,5 +1,6 @@
 import csv
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -62,18 +63,30 @@ def lesson(shapes) -> Lesson:
 
 
 @pytest.fixture(scope="session")
-def spoilt(lesson: Lesson) -> Graph:
+def interrupted(lesson: Lesson, interrupted_graph: Path) -> Lesson:
+    """The lesson with another classifier: operations in its middle stay as they are while it trains."""
+    return replace(lesson, graph=Graph.read(interrupted_graph))
+
+
+@pytest.fixture(scope="session")
+def with_noise() -> Callable[[Graph, float], Graph]:
+    """A graph with noise on its convolutions, as a share of each kernel's spread."""
+
+    def spoil(graph: Graph, share: float) -> Graph:
+        random = np.random.default_rng(0)
+
+        def noisy(kernel: np.ndarray) -> np.ndarray:
+            return (kernel + share * kernel.std() * random.standard_normal(kernel.shape)).astype(np.float32)
+
+        convolutions = [op for op in graph.ops if "CONV" in op.name]
+        return with_operands(
+            graph, {(op.index, 1): noisy(graph.constant(graph.tensors[op.inputs[1]])) for op in convolutions}
+        )
+
+    return spoil
+
+
+@pytest.fixture(scope="session")
+def spoilt(lesson: Lesson, with_noise: Callable[[Graph, float], Graph]) -> Graph:
     """The classifier with noise on its convolutions."""
     return with_noise(lesson.graph, 0.5)
-
-
-def with_noise(graph: Graph, share: float) -> Graph:
-    random = np.random.default_rng(0)
-
-    def noisy(kernel: np.ndarray) -> np.ndarray:
-        return (kernel + share * kernel.std() * random.standard_normal(kernel.shape)).astype(np.float32)
-
-    convolutions = [op for op in graph.ops if "CONV" in op.name]
-    return with_operands(
-        graph, {(op.index, 1): noisy(graph.constant(graph.tensors[op.inputs[1]])) for op in convolutions}
-    )

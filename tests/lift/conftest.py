@@ -44,13 +44,6 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of graphs with operations that Keras cannot say in between: `make_kept.py`."""
-    kept = os.environ.get("RELENS_LIFT_INTERRUPTED")
-    return Path(kept) if kept else _made("make_kept.py", tmp_path_factory.mktemp("interrupted"))
-
-
-@pytest.fixture(scope="session")
 def answers() -> Callable[[Graph, Values], Values]:
     """The runtime's outputs for some pictures, one picture after the other, along the first axis."""
 

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from relens.graph import Graph
+from relens.graph.edit import compacted
+from relens.graph.flatbuffer import edited
 from relens.lift import Lifted, lift, listed, lower
 
 KEPT = {
@@ -31,17 +33,17 @@ Noise = Callable[..., dict[str, np.ndarray]]
 
 
 @pytest.mark.parametrize("kind", KEPT)
-def test_the_listing_names_operation_and_reason(interrupted: Path, kind: str) -> None:
-    lifted = lift(Graph.read(interrupted / f"{kind}.tflite"))
+def test_the_listing_names_operation_and_reason(kept_graphs: Path, kind: str) -> None:
+    lifted = lift(Graph.read(kept_graphs / f"{kind}.tflite"))
     assert KEPT[kind] == listed(lifted.kept)
     assert all(f"  kept  {kept.op.name} (op {kept.op.index}): {kept.reason}" in repr(lifted) for kept in lifted.kept)
 
 
 @pytest.mark.parametrize("kind", [*KEPT, "suppression"])
 def test_the_parts_before_and_after_stay_in_the_model(
-    interrupted: Path, apart: Compare, noise: Noise, shaken: Callable[[Lifted], None], kind: str
+    kept_graphs: Path, apart: Compare, noise: Noise, shaken: Callable[[Lifted], None], kind: str
 ) -> None:
-    graph = Graph.read(interrupted / f"{kind}.tflite")
+    graph = Graph.read(kept_graphs / f"{kind}.tflite")
     lifted = lift(graph)
     kept = {one.op.index for one in lifted.kept}
     weighted = {op.index for op in graph.ops if op.name in {"CONV_2D", "TRANSPOSE_CONV"} and op.index not in kept}
@@ -56,8 +58,33 @@ def test_the_parts_before_and_after_stay_in_the_model(
     assert {name: error for name, error in found.items() if error > TOLERANCE} == {}
 
 
-def test_an_operation_that_no_runtime_here_knows_is_kept_too(interrupted: Path) -> None:
-    graph = Graph.read(interrupted / "foreign.tflite")
+@pytest.mark.parametrize("kind", [*KEPT, "suppression"])
+def test_the_further_inputs_are_the_results_that_something_in_the_model_reads(kept_graphs: Path, kind: str) -> None:
+    graph = Graph.read(kept_graphs / f"{kind}.tflite")
+    lifted = lift(graph)
+    kept = {one.op.index for one in lifted.kept}
+    made = {index for op in kept for index in graph.ops[op].outputs}
+    read = {index for op in graph.ops if op.index not in kept for index in op.inputs}
+    assert {*(tensor.name for tensor in graph.inputs), *lifted.fed} == set(lifted.model.input)
+    assert made & read == {tensor.index for tensor in lifted.fed.values()}
+
+
+def test_a_result_that_is_only_an_output_is_no_input(kept_graphs: Path) -> None:
+    graph = Graph.read(kept_graphs / "loop.tflite")
+    loop = next(kept.op for kept in lift(graph).kept)
+
+    def ending_there(model: object) -> None:
+        model.subgraphs[0].outputs = [loop.outputs[1]]  # type: ignore[attr-defined]
+        model.signatureDefs = []  # type: ignore[attr-defined]
+
+    lifted = lift(compacted(edited(graph, ending_there)))
+    assert [loop.name] == [kept.op.name for kept in lifted.kept]
+    assert lifted.fed == {}
+    assert {tensor.name for tensor in graph.inputs} == set(lifted.model.input)
+
+
+def test_an_operation_that_no_runtime_here_knows_is_kept_too(kept_graphs: Path) -> None:
+    graph = Graph.read(kept_graphs / "foreign.tflite")
     lifted = lift(graph)
     assert listed(lifted.kept) == (
         "1 x MatrixDeterminant (no rule for it); "

@@ -5,8 +5,25 @@ import pytest
 
 import relens
 from relens.errors import BadConfig, BadData
+from relens.graph import Graph
 from relens.pipeline.build import build
-from relens.spec import ChannelsStep, DistilStep, HealStep, LayersStep, Project, QatStep, RecipeSpec, validate
+from relens.pipeline.cache import Cache
+from relens.pipeline.convert import calibration_samples
+from relens.pipeline.progress import Silent
+from relens.pipeline.recipe import follow
+from relens.pipeline.steps import Kitchen
+from relens.spec import (
+    ChannelsStep,
+    DistilStep,
+    HealStep,
+    InputSpec,
+    LayersStep,
+    Project,
+    QatStep,
+    RecipeSpec,
+    validate,
+)
+from relens.vision import frames_from
 
 CUT = ChannelsStep(speedup=1.1)
 HEAL = HealStep(epochs=6, batch=16, learning_rate=5e-3)
@@ -56,6 +73,22 @@ def test_every_step_of_a_recipe_is_a_candidate_with_its_lineage(shapes, tmp_path
     original = options["float32 on litert"].candidate.graph
     assert all(option.candidate.parent_sha256 == original.sha256 for option in options.values())
     assert trained.graph.size_bytes < options["int8 on litert"].candidate.graph.size_bytes
+
+
+def test_operations_that_cannot_be_trained_are_listed_in_the_lineage(shapes, interrupted_graph, tmp_path) -> None:
+    graph, frames, contract = Graph.read(interrupted_graph), frames_from(shapes.train), InputSpec()
+    samples = calibration_samples(frames.spread(16), contract, graph.inputs[0])
+    held, cache = frames.spread(20), Cache(tmp_path)
+    kitchen = Kitchen(graph, frames, held, contract, ("litert",), samples, None, cache, Silent())
+
+    short = {"epochs": 1, "batch": 16}
+    steps = [DistilStep(student=interrupted_graph, **short), HealStep(**short), QatStep(**short)]
+    made = follow(steps, kitchen)
+
+    said = "untrained(1 x GATHER_ND (no rule for it); 2 x CUMSUM (no rule for it))"
+    assert [stage.steps.count(said) for stage in made.stages] == [0, 1, 2]
+    assert made.trained.recipe.count(said) == 3
+    assert made.trained.recipe[-1] == said
 
 
 def test_a_second_build_takes_only_the_steps_that_changed(shapes, tmp_path) -> None:

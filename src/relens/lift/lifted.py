@@ -36,15 +36,17 @@ class Lifted:
         graph: what was lifted.
         model: inputs and outputs are dicts by `graph.edit.inner_names`, (N * a, ...) for the graph's (a, ...): one
             picture after the other. The inputs are the graph's, then the results of kept operations that fit into a
-            batch; the outputs are the graph's, then what kept operations read.
+            batch and are read by what is in the model; the outputs are the graph's, then what kept operations read.
         blocks: operation index -> its trained layers.
-        kept: operations that are not in the model.
+        kept: operations that are not in the model, in order of execution.
+        fed: the inputs beyond the graph's own, by name in order of execution: results of kept operations.
     """
 
     graph: Graph
     model: keras.Model
     blocks: Mapping[int, Block]
     kept: tuple[Kept, ...] = field(default=())
+    fed: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         trained = sum(int(np.prod(weight.shape)) for weight in self.model.trainable_variables)
@@ -67,8 +69,8 @@ def lift(graph: Graph, additions: Additions | None = None) -> Lifted:
         walk.visit(op)
     if not walk.blocks:
         raise _unliftable(graph, "it has no weights that can be trained")
-    model = keras.Model(walk.entries, walk.exits(), name="lifted")
-    return Lifted(graph, model, dict(walk.blocks), tuple(walk.kept))
+    model = keras.Model(walk.starts(), walk.exits(), name="lifted")
+    return Lifted(graph, model, dict(walk.blocks), tuple(walk.kept), walk.fed())
 
 
 def lower(lifted: Lifted, *, onto: Graph | None = None) -> Graph:
@@ -105,7 +107,8 @@ class _Walk:
         self.graph, self.additions = graph, additions
         self.blocks: dict[int, Block] = {}
         self.kept: list[Kept] = []
-        self.entries: dict[str, Any] = {}
+        self.entries: dict[int, Any] = {}
+        self.read: set[int] = set()
         self.cuts: list[int] = []
         self.values: dict[int, Value] = {}
         self.names = inner_names(graph)
@@ -121,16 +124,26 @@ class _Walk:
         except Unliftable as reason:
             self._keep(op, str(reason))
 
+    def starts(self) -> dict[str, Value]:
+        """The model's inputs: the graph's, and those results of kept operations that something in the model reads."""
+        wanted = {tensor.index for tensor in self.graph.inputs} | self.read
+        return {self.names[index]: entry for index, entry in self.entries.items() if index in wanted}
+
+    def fed(self) -> dict[str, Tensor]:
+        """The inputs that are not the graph's."""
+        own = {tensor.index for tensor in self.graph.inputs}
+        return {self.names[index]: self.graph.tensors[index] for index in self.entries if index in self.read - own}
+
     def exits(self) -> dict[str, Value]:
-        """The model's outputs: the graph's, and what kept operations read."""
+        """The model's outputs: the graph's, and what kept operations read, but for what enters the model."""
         wanted = {tensor.name: tensor.index for tensor in self.graph.outputs}
         wanted |= {self.names[index]: index for index in self.cuts}
-        inputs = {id(value) for value in self.entries.values()}
+        entering = {id(self.values[index]) for index in self.entries}
         found = {name: self.values[index] for name, index in wanted.items() if index in self.values}
         return {
             name: value
             for name, value in found.items()
-            if not isinstance(value, np.ndarray) and id(value) not in inputs
+            if not isinstance(value, np.ndarray) and id(value) not in entering
         }
 
     def _lift(self, op: Op, operands: tuple[Tensor | None, ...]) -> None:
@@ -144,6 +157,8 @@ class _Walk:
         values = made if isinstance(made, tuple) else (made,)
         for tensor, value in zip(results, values, strict=True):
             self.values[tensor.index] = self._checked(tensor, value, constant=constant)
+        if not constant:
+            self.read.update(op.inputs)
 
     def _checked(self, tensor: Tensor, value: Value, *, constant: bool) -> Value:
         if constant:
@@ -174,8 +189,8 @@ class _Walk:
         name = self.names[tensor.index]
         entry = keras.Input(batch_shape=(None, *tensor.shape[1:]), dtype=tensor.dtype, name=_keras_name(name))
         entry.name = name  # Keras wants the keys of the inputs here, and no slashes above
-        self.entries[name] = entry
-        layer = self.additions.tensor(tensor)
+        self.entries[tensor.index] = entry
+        layer = (self.additions.entry or self.additions.tensor)(tensor)
         self.values[tensor.index] = entry if layer is None else layer(entry)
 
     def _value(self, tensor: Tensor) -> Value:

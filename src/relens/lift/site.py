@@ -36,11 +36,13 @@ class Additions:
     kernel: operation -> layer that the kernel passes through before use (fake quantization).
     linear: operation, output channels -> layer between the linear part and its activation (normalization).
     tensor: tensor -> layer that the finished tensor passes through (fake quantization).
+    entry: the same for the model's inputs, the graph's and results of kept operations; `tensor` where left out.
     """
 
     kernel: Callable[[Op], keras.layers.Layer | None] = lambda op: None
     linear: Callable[[Op, int], keras.layers.Layer | None] = lambda op, channels: None
     tensor: Callable[[Tensor], keras.layers.Layer | None] = lambda tensor: None
+    entry: Callable[[Tensor], keras.layers.Layer | None] | None = None
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What each step of a recipe does to the graph before it: one function a step, Graph -> Graph and what to say of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias
@@ -56,7 +56,7 @@ def distil(step: DistilStep, graph: Graph, kitchen: Kitchen) -> Made:
     line = (
         f"distil({name}; {made.method}: held-out loss plain {made.plain.after:.3f}, features {made.features.after:.3f})"
     )
-    return made.graph, {"lines": [line]}
+    return made.graph, {"lines": [line, *_untrained(made.plain.kept)]}
 
 
 def layers(step: LayersStep, graph: Graph, kitchen: Kitchen) -> Made:
@@ -103,7 +103,8 @@ def heal(step: HealStep, graph: Graph, kitchen: Kitchen) -> Made:
         checkpoint=kitchen.cache.folder / f"heal-{graph.sha256[:16]}.npz",
         progress=partial(_told, kitchen.progress),
     )
-    return made.graph, {"lines": [f"heal({len(made.epochs)} epochs, {made.before:.3f} -> {made.after:.3f})"]}
+    line = f"heal({len(made.epochs)} epochs, {made.before:.3f} -> {made.after:.3f})"
+    return made.graph, {"lines": [line, *_untrained(made.kept)]}
 
 
 def repair(step: RepairStep, graph: Graph, kitchen: Kitchen) -> Made:
@@ -138,7 +139,7 @@ def qat(step: QatStep, graph: Graph, kitchen: Kitchen) -> Made:
         checkpoint=kitchen.cache.folder / f"qat-{graph.sha256[:16]}.npz",
         progress=partial(_told, kitchen.progress),
     )
-    return made.candidate.graph, {"lines": [*start.steps, *made.candidate.recipe]}
+    return made.candidate.graph, {"lines": [*start.steps, *made.candidate.recipe, *_untrained(made.lifted.kept)]}
 
 
 def _pictures(kitchen: Kitchen) -> Any:
@@ -149,6 +150,13 @@ def _pictures(kitchen: Kitchen) -> Any:
 
 def _training(step: DistilStep | HealStep | QatStep) -> dict[str, Any]:
     return {"epochs": step.epochs, "batch": step.batch, "learning_rate": step.learning_rate}
+
+
+def _untrained(kept: Sequence[Any]) -> list[str]:
+    """The operations that training left as they are."""
+    from relens.lift import listed
+
+    return [f"untrained({listed(kept)})"] if kept else []
 
 
 def _told(progress: Progress, moment: Any) -> None:

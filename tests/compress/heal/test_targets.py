@@ -27,3 +27,27 @@ def test_a_detector_learns_its_one_tensor_of_boxes_and_the_features_of_every_hea
     assert (first.tensor, first.kind) == (graph.outputs[0].index, "values")
     shapes = sorted({graph.tensors[target.tensor].shape[1] for target in features})
     assert (shapes, len(list(heads(graph)))) == ([13, 26, 52], 9), "boxes, objectness and classes at three strides"
+
+
+def test_where_a_kept_operation_reads_whole_numbers_the_floats_they_come_from_are_matched(interrupted) -> None:
+    graph = interrupted.graph
+    kept = [op for op in graph.ops if op.name in {"GATHER_ND", "CUMSUM"}]
+
+    found = targets(graph, kept=[op.index for op in kept])
+
+    compared = next(op for op in graph.ops if op.name == "GREATER")
+    integers = next(op for op in kept if graph.tensors[op.inputs[0]].dtype == "int32")
+    values = {target.tensor for target in found if target.kind == "values"}
+    assert values == {compared.inputs[0], *(op.inputs[0] for op in kept if op is not integers)}
+    assert {target.kind for target in found} == {"classes", "values", "feature"}
+
+
+def test_what_a_kept_operation_makes_is_no_target(interrupted) -> None:
+    graph = interrupted.graph
+    dense = next(op for op in graph.ops if op.name == "FULLY_CONNECTED")
+
+    found = targets(graph, kept=[dense.index])
+
+    values = {target.tensor for target in found if target.kind == "values"}
+    assert values == {graph.outputs[0].index, dense.inputs[0]}, "not the logits in front of the softmax"
+    assert dense.outputs[0] not in {target.tensor for target in found}

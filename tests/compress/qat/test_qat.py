@@ -1,4 +1,6 @@
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -6,9 +8,11 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from relens.compress.heal import Pictures
+from relens.compress.heal.bridge import Bridge
 from relens.compress.qat import QAT_SETTINGS, quantization_aware
 from relens.compress.qat.layers import FakeQuantizedKernel, FakeQuantizedTensor, clipping, on_grid
 from relens.compress.qat.plan import plan
+from relens.compress.qat.training import _dressed
 from relens.graph import Graph
 from relens.quantize import quantize
 
@@ -38,13 +42,8 @@ def test_the_learned_ranges_stand_in_the_file(lesson) -> None:
 
     made = quantization_aware(lesson.graph, lesson.graph, pictures, lesson.samples, settings=SETTINGS)
 
-    stored = {tensor.tensor_name: tensor for tensor in made.candidate.graph.tensors}
-    plain = {t.tensor_name: t for t in quantize(lesson.graph, "int8", samples=lesson.samples).graph.tensors}
-    spans = {name: (high - low) / 255 for name, (low, high) in made.ranges.items()}
-    assert spans
-    for name, scale in spans.items():
-        assert stored[name].scale == pytest.approx(scale, rel=1e-5), name
-    assert any(abs(stored[name].scale / plain[name].scale - 1) > 1e-3 for name in spans), "nothing was learned"
+    plain = quantize(lesson.graph, "int8", samples=lesson.samples).graph
+    _check_ranges(made.ranges, made.candidate.graph, plain)
 
 
 def test_four_bit_training_wins_back_what_plain_four_bits_lose(lesson) -> None:
@@ -56,6 +55,50 @@ def test_four_bit_training_wins_back_what_plain_four_bits_lose(lesson) -> None:
     reference = lesson.answers(lesson.graph)
     lost, left = (np.square(lesson.answers(graph) - reference).mean() for graph in (plain, made.candidate.graph))
     assert left < lost, f"squared error: plain {lost}, trained {left}"
+
+
+@pytest.mark.parametrize(("bits", "epochs"), [(8, 3), (4, 10)])
+def test_around_operations_that_stay_as_they_are_the_file_answers_as_in_training(interrupted, bits, epochs) -> None:
+    graph, samples = interrupted.graph, interrupted.samples
+    pictures, settings = Pictures(interrupted.frames, interrupted.spec), replace(SETTINGS, epochs=epochs)
+    plain = quantize(graph, "int8", samples=samples, weight_bits=bits).graph
+
+    made = quantization_aware(graph, graph, pictures, samples, bits=bits, settings=settings)
+
+    file = made.candidate.graph
+    kept = {"GATHER_ND": "int8", "CUMSUM": "float32"}
+    assert kept.items() <= {op.name: file.tensors[op.inputs[0]].dtype for op in file.ops[:10]}.items()
+    inputs = np.concatenate([sample["picture"] for sample in samples])
+    believed = made.lifted.model.predict_on_batch(Bridge(made.lifted)({"picture": inputs}))["scores"]
+    real = np.array([_asked(file, one) for one in inputs])
+    assert np.abs(believed - real).mean() <= 1 / 256
+    _check_ranges(made.ranges, file, plain)
+    assert interrupted.top1(file) >= interrupted.top1(graph) - 0.05
+    if bits == 4:
+        reference = interrupted.answers(graph)
+        lost, left = (np.square(interrupted.answers(each) - reference).mean() for each in (plain, file))
+        assert left < 0.8 * lost, f"squared error: plain {lost}, trained {left}"
+
+
+def test_what_a_kept_operation_moves_is_rounded_on_its_operands_grid(interrupted) -> None:
+    graph = interrupted.graph
+    integer = quantize(graph, "int8", samples=interrupted.samples).graph
+
+    ranges = plan(graph, integer).ranges
+
+    moved = next(op for op in graph.ops if op.name == "GATHER_ND")
+    found = ranges[moved.outputs[0]]
+    assert found.group == ranges[moved.inputs[0]].group
+    lifted = _dressed(partial(plan, integer=integer), graph, [])
+    inputs = Bridge(lifted)({"picture": interrupted.samples[0]["picture"]})
+    name, level = graph.tensors[moved.outputs[0]].name, (found.high - found.low) / 255
+    levels = np.round(inputs[name] / level)
+    exact, off = (
+        lifted.model.predict_on_batch({**inputs, name: ((levels + share) * level).astype(np.float32)})
+        for share in (0.0, 0.3)
+    )
+    for key, value in exact.items():
+        assert np.array_equal(value, off[key]), key
 
 
 def test_the_plan_rounds_where_the_integer_file_does(yolox_graph) -> None:
@@ -74,6 +117,15 @@ def test_the_plan_rounds_where_the_integer_file_does(yolox_graph) -> None:
     reshaped = [op for op in graph.ops if op.name == "RESHAPE" and op.outputs[0] in steps.ranges]
     assert all(not steps.ranges[op.outputs[0]].rounds for op in reshaped)
     assert len(steps.kernels) == sum("CONV" in op.name for op in graph.ops)
+    scales = {tensor.tensor_name: tensor.scale for tensor in integer.tensors}
+    joined = 0
+    for op in graph.ops:
+        if op.name == "CONCATENATION" and op.outputs[0] in steps.ranges:
+            scale = scales[graph.tensors[op.outputs[0]].tensor_name]
+            alike = [index for index in op.inputs if scales.get(graph.tensors[index].tensor_name) == scale]
+            assert {steps.ranges[index].group for index in (*alike, *op.outputs)} == {steps.ranges[op.outputs[0]].group}
+            joined += len(alike)
+    assert joined > 20, "operands of concatenations lie on the results' grids"
 
 
 def test_a_rounded_tensor_lies_on_its_grid_and_zero_is_on_it() -> None:
@@ -128,6 +180,17 @@ def test_clipping_finds_the_scale_of_least_error() -> None:
     kernel[0, 0, 0, 0] = 1.0  # one outlier
 
     assert clipping(kernel, (0, 1, 2), 7).item() < 1.0
+
+
+def _check_ranges(ranges: Mapping[str, tuple[float, float]], file: Graph, plain: Graph) -> None:
+    """They are the file's, and others than without training."""
+    stored, untrained = ({tensor.tensor_name: tensor for tensor in graph.tensors} for graph in (file, plain))
+    # What is computed in float has its range in front of its readers.
+    scales = {name: (high - low) / 255 for name, (low, high) in ranges.items() if stored[name].dtype == "int8"}
+    assert scales
+    for name, scale in scales.items():
+        assert stored[name].scale == pytest.approx(scale, rel=1e-5), name
+    assert any(abs(stored[name].scale / untrained[name].scale - 1) > 1e-3 for name in scales), "nothing was learned"
 
 
 def _asked(graph: Graph, picture: np.ndarray) -> np.ndarray:

@@ -132,11 +132,11 @@ class _Judge:
 
     def __init__(self, model: Healing, batches: Sequence[Mapping[str, Any]]) -> None:
         self.model, self.batches = model, batches
-        self.truths = [model.teacher.predict_on_batch(model.named(batch)) for batch in batches]
+        self.truths = [model.teacher.predict_on_batch(model.teachers(batch)) for batch in batches]
 
     def __call__(self) -> float:
         losses = [
-            self.model.distance(truth, self.model.student.predict_on_batch(batch))
+            self.model.distance(truth, self.model.student.predict_on_batch(self.model.students(batch)))
             for batch, truth in zip(self.batches, self.truths, strict=True)
         ]
         return float(np.average(losses, weights=[len(next(iter(batch.values()))) for batch in self.batches]))
@@ -190,13 +190,26 @@ class _Run:
         start = time.perf_counter()
         batches = self._batches(number)
         told = _Told(number, self.settings.epochs, len(batches), self.best, self.progress)
-        history = self.model.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=[told])
+        loss = self._turn(batches, told)
         self.statistician.refresh(self.clean)
         judged = self.judge()
         if judged < self.best:
             self.best, self.best_weights = judged, _values(self.model.student.variables)
         seconds = time.perf_counter() - start
-        self.epochs.append(Epoch(number, float(history.history["loss"][-1]), judged, seconds))
+        self.epochs.append(Epoch(number, loss, judged, seconds))
+
+    def _turn(self, batches: Batches, told: "_Told") -> float:
+        """All batches once: their mean loss."""
+        if not self.model.crosses:
+            history = self.model.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=[told])
+            return float(history.history["loss"][-1])
+        self.model.reset_metrics()
+        for place in range(len(batches)):  # one by one: what kept operations give depends on the step before
+            told.on_train_batch_begin(place)
+            pictures, *labels = batches[place]
+            said = self.model.train_on_batch(self.model.both(pictures), *labels, return_dict=True)
+            told.on_train_batch_end(place)
+        return float(said["loss"])
 
     def _batches(self, epoch: int) -> Batches:
         return Batches(

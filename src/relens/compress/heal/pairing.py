@@ -10,14 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relens.compress.heal.batches import plain_batches
+from relens.compress.heal.bridge import Bridge
 from relens.compress.heal.compiling import compiles
+from relens.compress.heal.counterparts import counterparts, unlike
 from relens.compress.heal.settings import HealSettings
 from relens.compress.heal.targets import Target, targets
 from relens.compress.heal.trainer import Healing, Pair
 from relens.errors import BadModel
 from relens.graph import Graph, Tensor
 from relens.graph.edit import with_outputs
-from relens.lift import Lifted, lift, listed
+from relens.lift import Lifted, lift
 from relens.spec import InputSpec
 from relens.vision import Frames
 
@@ -52,26 +54,25 @@ def paired(
     """The lifted student, and the model that trains it.
 
     Raises:
-        BadModel: RL-LIFT-003 when the two do not fit together.
+        BadModel: RL-LIFT-003 when the two do not fit together; RL-LIFT-001 when LiteRT cannot run a kept operation.
     """
     _check(teacher, student)
-    theirs, mine = (_targets(graph, features=settings.feature_weight > 0) for graph in (teacher, student))
-    if [target.kind for target in theirs] != [target.kind for target in mine]:
-        theirs, mine = (tuple(one for one in found if one.kind != "feature") for found in (theirs, mine))
+    theirs, mine = _targets(lift(teacher), lift(student), features=settings.feature_weight > 0)
     seen_teacher = with_outputs(teacher, [target.tensor for target in theirs])
     seen_student = with_outputs(student, [target.tensor for target in mine])
     master, lifted = lift(seen_teacher), dress(seen_student, clean)
     for model in (master.model, lifted.model):
         model.compile(jit_compile=compiles())
+    bridge = Bridge(master)
     names = [_output_name(seen_teacher, target.tensor) for target in theirs]
-    spreads = _spreads(master.model, names, clean.of(teacher.inputs[0]))
+    spreads = _spreads(master.model, names, map(bridge, clean.of(teacher.inputs[0])))
     pairs = [
         Pair(your, name, _output_name(seen_student, your.tensor), _weight(your, settings), spreads[name])
         for name, your in zip(names, mine, strict=True)
     ]
     model = Healing(
-        master.model,
-        lifted.model,
+        bridge,
+        Bridge(lifted),
         pairs,
         temperature=settings.temperature,
         label_share=settings.label_share,
@@ -80,21 +81,31 @@ def paired(
     return lifted, model
 
 
-def _targets(graph: Graph, *, features: bool) -> tuple[Target, ...]:
-    """What there is to match in a graph.
+def _targets(teacher: Lifted, student: Lifted, *, features: bool) -> tuple[tuple[Target, ...], tuple[Target, ...]]:
+    """What there is to match, the teacher's and the student's side by side.
 
     Raises:
-        BadModel: RL-LIFT-001 when an operation that cannot be lifted stands in the middle.
+        BadModel: RL-LIFT-003 when there is something in one of them only, or in another shape.
     """
-    lifted = lift(graph)
-    strange = set(lifted.model.input) - {tensor.name for tensor in graph.inputs}
-    if strange:
-        raise BadModel(
-            "RL-LIFT-001",
-            f"the graph cannot be trained through operations that stay as they are: {listed(lifted.kept)}",
-            hint="leave `heal` and `qat` out of [recipe]; `repair` still works",
-        )
-    return targets(graph, features=features, kept=[kept.op.index for kept in lifted.kept])
+    read = [op.index for op in counterparts(teacher, student)]
+    theirs = targets(teacher.graph, features=features, kept=[one.op.index for one in teacher.kept], read=read)
+    mine = targets(student.graph, features=features, kept=[one.op.index for one in student.kept])
+    if [target.kind for target in theirs] != [target.kind for target in mine]:
+        theirs, mine = (tuple(one for one in found if one.kind != "feature") for found in (theirs, mine))
+    if len(theirs) != len(mine):
+        raise unlike(teacher, student, f"there are {len(theirs)} tensors to match in the one, {len(mine)} in the other")
+    for their, my in zip(theirs, mine, strict=True):
+        there, here = teacher.graph.tensors[their.tensor], student.graph.tensors[my.tensor]
+        if not _fits(my, there.shape, here.shape):
+            raise unlike(teacher, student, f"the student has {here} where the teacher has {there}")
+    return theirs, mine
+
+
+def _fits(target: Target, teacher: tuple[int, ...], student: tuple[int, ...]) -> bool:
+    """Whether the shapes can be matched: only values, such as a kept operation reads, may have other channels."""
+    if target.kind == "values":
+        return teacher[:-1] == student[:-1]
+    return target.kind == "feature" or np.prod(teacher) == np.prod(student)
 
 
 def _weight(target: Target, settings: HealSettings) -> float:
@@ -113,13 +124,18 @@ def _spreads(teacher: keras.Model, names: Sequence[str], clean: Iterable[Any]) -
         answers = teacher.predict_on_batch(batch)
         count += 1
         for name, sums in moments.items():
-            rows = answers[name].reshape(-1, answers[name].shape[-1]).astype(np.float64)
+            rows = _by_channel(answers[name]).astype(np.float64)
             sums[0] += rows.mean(axis=0)
             sums[1] += np.square(rows).mean(axis=0)
     return {
         name: np.asarray(squares / count - np.square(total / count), np.float32)
         for name, (total, squares) in moments.items()
     }
+
+
+def _by_channel(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(N, ..., C) -> (rows, C); a lone axis is no channels but pictures."""
+    return values.reshape(-1, values.shape[-1] if values.ndim > 1 else 1)
 
 
 def _check(teacher: Graph, student: Graph) -> None:

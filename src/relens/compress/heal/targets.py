@@ -1,6 +1,6 @@
 """What the student learns from the teacher: each output, as scores or as values, and the features right before."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,17 +23,23 @@ class Target:
     kind: Literal["classes", "independent", "values", "feature"]
 
 
-def targets(graph: Graph, *, features: bool = True, kept: Collection[int] = ()) -> tuple[Target, ...]:
+def targets(
+    graph: Graph, *, features: bool = True, kept: Collection[int] = (), read: Sequence[int] | None = None
+) -> tuple[Target, ...]:
     """The tensors of a graph that training matches, in an order that depends on its outputs alone.
 
-    kept: operations that are not in the lifted model; what they read is matched in place of what they make.
+    kept: operations that are not in the lifted model; what they make is not matched.
+    read: those of `kept` whose operands are matched instead, in this order; all of them where left out.
+
+    In place of an output or operand that is no float, the nearest floats it is computed from are matched.
     """
-    producer = graph.producers
-    ends = _ends(graph, kept)
-    found = [_output_target(index, producer) for index in ends]
+    varying = _varying(graph)
+    computed = {index: op for index, op in graph.producers.items() if op.index not in kept and index in varying}
+    ends = _ends(graph, kept if read is None else read, computed)
+    found = [_output_target(index, computed) for index in ends]
     if features:
         inner = dict.fromkeys(op.inputs[_data_position(op)] for op in heads(graph, ends))
-        found += [Target(index, "feature") for index in inner if index in producer]
+        found += [Target(index, "feature") for index in inner if index in computed]
     return tuple(dict.fromkeys(found))
 
 
@@ -51,20 +57,33 @@ def heads(graph: Graph, ends: Sequence[int] | None = None) -> Iterator[Op]:
             waiting += [index for index in op.inputs if index >= 0]
 
 
-def _ends(graph: Graph, kept: Collection[int]) -> list[int]:
-    producer = graph.producers
-    made = [tensor.index for tensor in graph.outputs if tensor.index in producer]
-    ends = [index for index in made if producer[index].index not in kept]
-    read = (index for op in kept for index in graph.ops[op].inputs if index in producer)
-    computed = (index for index in read if producer[index].index not in kept)
-    return list(dict.fromkeys([*ends, *(index for index in computed if graph.tensors[index].dtype == "float32")]))
+def _ends(graph: Graph, kept: Iterable[int], computed: dict[int, Op]) -> list[int]:
+    """The outputs and what kept operations read; of another type than float, the nearest floats before."""
+    waiting = [tensor.index for tensor in graph.outputs]
+    waiting += [index for op in kept for index in graph.ops[op].inputs]
+    found: dict[int, bool] = {}
+    while waiting:
+        index = waiting.pop(0)
+        if index in computed and index not in found:
+            found[index] = graph.tensors[index].dtype == "float32"
+            waiting = [*(() if found[index] else computed[index].inputs), *waiting]
+    return [index for index, real in found.items() if real]
 
 
-def _output_target(index: int, producer: dict[int, Op]) -> Target:
+def _varying(graph: Graph) -> set[int]:
+    """The tensors that depend on the picture, not only on its size."""
+    found = {tensor.index for tensor in graph.inputs}
+    for op in graph.ops:
+        if op.name != "SHAPE" and found & set(op.inputs):
+            found |= set(op.outputs)
+    return found
+
+
+def _output_target(index: int, computed: dict[int, Op]) -> Target:
     """The logits in front of a softmax or a sigmoid, where the output is nothing but one of these."""
     start = index
-    while (op := producer.get(index)) is not None:
-        if op.name in _SCORES and getattr(op.options, "beta", 1.0) == 1.0:
+    while (op := computed.get(index)) is not None:
+        if op.name in _SCORES and getattr(op.options, "beta", 1.0) == 1.0 and op.inputs[0] in computed:
             return Target(op.inputs[0], _SCORES[op.name])
         if op.name not in _PLAIN:
             break

@@ -9,7 +9,10 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from relens.compress.heal.bridge import Bridge, Inputs
 from relens.compress.heal.targets import Target
+
+_TEACHERS = "teacher: "
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,8 @@ class Match(keras.layers.Layer):
     classes: Kullback-Leibler divergence of softened distributions, times the square of the temperature (Hinton et al.
         2015). independent: the same for each yes-or-no question. values: squared difference in units of the teacher's
         own spread, channel by channel over the last axis, linear for outliers. feature: squared difference in units
-        of the teacher's spread, through a trained projection where the student has other channels (Romero et al.
-        2015).
+        of the teacher's spread. Features, and values that a kept operation reads, pass through a trained projection
+        where the student has other channels (Romero et al. 2015).
     """
 
     def __init__(
@@ -44,7 +47,7 @@ class Match(keras.layers.Layer):
         # Channels that hardly move count by the whole tensor's spread: noise must not be magnified.
         self.scale = 1.0 / np.sqrt(np.maximum(spread, 0.01 * spread.mean()) + 1e-12)
         self.projection: Any | None = None
-        if target.kind == "feature" and teacher.shape[-1] != student.shape[-1]:
+        if target.kind in ("feature", "values") and teacher.shape[-1] != student.shape[-1]:
             start = keras.initializers.GlorotUniform(seed=seed)
             self.projection = keras.layers.Dense(teacher.shape[-1], kernel_initializer=start)
             self.projection.build(student.shape)
@@ -75,15 +78,15 @@ class Healing(keras.Model):
     """The student, trained to answer as the teacher does.
 
     Args:
-        teacher, student: functional models whose outputs are dicts; the teacher's weights stay.
+        teacher, student: lifted models, over what they keep; the teacher's weights stay.
         pairs: what to match.
         label_share: how much true labels count beside the teacher, 0..1; they come as `y`, (N, classes), summing to 1.
     """
 
     def __init__(
         self,
-        teacher: keras.Model,
-        student: keras.Model,
+        teacher: Bridge,
+        student: Bridge,
         pairs: Sequence[Pair],
         *,
         temperature: float,
@@ -91,17 +94,20 @@ class Healing(keras.Model):
         seed: int,
     ) -> None:
         super().__init__()
-        self.teacher, self.student = teacher, student
+        self.teacher_bridge, self.student_bridge = teacher, student
+        self.teacher, self.student = teacher.lifted.model, student.lifted.model
         self.label_share = label_share
-        self.names = dict(zip(teacher.input, student.input, strict=True))
+        graphs = (teacher.lifted.graph, student.lifted.graph)
+        self.names = {their.name: my.name for their, my in zip(*(graph.inputs for graph in graphs), strict=True)}
+        self.given = self.names | {name: _TEACHERS + name for name in teacher.lifted.fed}
         self.scores = next((pair.student for pair in pairs if pair.target.kind == "classes"), None)
         self.teacher.trainable = False
         self.pairs = tuple(pairs)
         self.matches = [
             Match(
                 pair.target,
-                teacher.output[pair.teacher],
-                student.output[pair.student],
+                self.teacher.output[pair.teacher],
+                self.student.output[pair.student],
                 spread=pair.spread,
                 temperature=temperature,
                 seed=seed + place,
@@ -110,13 +116,27 @@ class Healing(keras.Model):
         ]
         self.built = True
 
-    def named(self, x: Mapping[str, Any]) -> dict[str, Any]:
-        """The student's inputs under the teacher's names; they stand in the same order."""
-        return {theirs: x[mine] for theirs, mine in self.names.items()}
+    @property
+    def crosses(self) -> bool:
+        """Whether there are kept operations in the middle of either."""
+        return bool(self.teacher_bridge or self.student_bridge)
+
+    def teachers(self, pictures: Mapping[str, Any]) -> Inputs:
+        """All that the teacher starts from, given pictures under the student's names."""
+        return self.teacher_bridge({theirs: pictures[mine] for theirs, mine in self.names.items()})
+
+    def students(self, pictures: Mapping[str, Any]) -> Inputs:
+        """All that the student starts from, as it is now."""
+        return self.student_bridge(pictures)
+
+    def both(self, pictures: Mapping[str, Any]) -> Inputs:
+        """What `call` takes: the student's inputs, and results of the teacher's kept operations."""
+        theirs = self.teachers(pictures)
+        return self.students(pictures) | {_TEACHERS + name: theirs[name] for name in self.teacher_bridge.lifted.fed}
 
     def call(self, x: Any, training: bool = False) -> Any:
         """The student's outputs."""
-        return self.student(x, training=training)
+        return self.student({name: x[name] for name in self.student.input}, training=training)
 
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
@@ -125,7 +145,7 @@ class Healing(keras.Model):
         share = self.label_share if y is not None else 0.0
         loss = 0.0
         if share < 1.0:
-            answers = self.teacher(self.named(x), training=False)
+            answers = self.teacher({name: x[given] for name, given in self.given.items()}, training=False)
             loss = (1.0 - share) * sum(
                 pair.weight * match(ops.stop_gradient(answers[pair.teacher]), y_pred[pair.student])
                 for match, pair in zip(self.matches, self.pairs, strict=True)

@@ -23,6 +23,7 @@ MOVES = frozenset(
         "PACK",
         "UNPACK",
         "GATHER",
+        "GATHER_ND",
         "TILE",
         "SPACE_TO_DEPTH",
         "DEPTH_TO_SPACE",
@@ -30,12 +31,15 @@ MOVES = frozenset(
         "SPACE_TO_BATCH_ND",
         "BATCH_TO_SPACE_ND",
         "REDUCE_MAX",
+        "REDUCE_MIN",
         "MIRROR_PAD",
         "BROADCAST_TO",
     }
 )
 # What computes new numbers on its operand's grid.
 TIES = frozenset({"AVERAGE_POOL_2D", "RESIZE_BILINEAR"})
+# What takes numbers from several operands, which the quantizer puts on the result's grid.
+JOINS = frozenset({"CONCATENATION", "PACK", "SELECT", "SELECT_V2", "PADV2", "MAXIMUM", "DYNAMIC_UPDATE_SLICE"})
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,9 @@ def plan(graph: Graph, integer: Graph, *, bits: int | None = None) -> Plan:
             continue
         learned = op is not None and op.name not in FIXED
         ranges[tensor.index] = Range(low, high, learned, tensor.index, rounds=True)
+    for op in graph.ops:
+        if op.name in JOINS and op.outputs[0] in ranges:
+            ranges = _joined(ranges, op)
     kernels = {op.index: _kernel(op, graph, integer, made, bits) for op in graph.ops if op.name in WEIGHTED}
     return Plan(ranges, {op: kernel for op, kernel in kernels.items() if kernel is not None})
 
@@ -113,6 +120,18 @@ def _source(op: Op | None, stored: dict[str, Tensor], graph: Graph, twin: Tensor
         if operand is not None and operand.scale == twin.scale and operand.zero_point == twin.zero_point:
             return index
     return None
+
+
+def _joined(ranges: dict[int, Range], op: Op) -> dict[int, Range]:
+    """With the operands that have the result's ends in its group: the ends are learned once, if all leave them open."""
+    result = ranges[op.outputs[0]]
+    alike = [ranges[index] for index in op.inputs if index in ranges]
+    alike = [one for one in alike if (one.low, one.high) == (result.low, result.high)]
+    groups, learned = {result.group, *(one.group for one in alike)}, all(one.learned for one in (result, *alike))
+    return {
+        index: replace(one, group=result.group, learned=learned) if one.group in groups else one
+        for index, one in ranges.items()
+    }
 
 
 def _kernel(op: Op, graph: Graph, integer: Graph, made: dict[str, Op], bits: int | None) -> tuple[int, bool] | None:

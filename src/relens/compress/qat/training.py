@@ -98,16 +98,24 @@ def _dressed(planned: Callable[[Graph], Plan], graph: Graph, batches: Iterable[M
     steps = planned(graph)
     layers: dict[int, FakeQuantizedTensor] = {}
 
-    def tensor(one: Tensor) -> Layer | None:
+    def entry(one: Tensor) -> Layer | None:
+        """Rounds whatever has a grid: of what enters the model nothing is rounded yet.
+
+        A kept operation that only moves numbers gives what it reads, and that may be the picture as it is.
+        """
         found = steps.ranges.get(one.index)
-        if found is None or not found.rounds:
+        if found is None:
             return None
         if found.group not in layers:
             name = _layer_name(found.group)
             layers[found.group] = FakeQuantizedTensor(found.low, found.high, learned=found.learned, name=name)
         return layers[found.group]
 
-    return lift(graph, Additions(kernel=partial(_kernel, graph, steps), tensor=tensor))
+    def tensor(one: Tensor) -> Layer | None:
+        found = steps.ranges.get(one.index)
+        return entry(one) if found is not None and found.rounds else None
+
+    return lift(graph, Additions(kernel=partial(_kernel, graph, steps), tensor=tensor, entry=entry))
 
 
 def _kernel(graph: Graph, steps: Plan, op: Op) -> Layer | None:
@@ -131,7 +139,9 @@ def _as_keras(graph: Graph, op: Op) -> Any:
 
 def _ranges(lifted: Lifted, steps: Plan) -> dict[str, tuple[float, float]]:
     """Tensor name -> the ends of its grid, as they are now."""
-    groups = {one.group: lifted.model.get_layer(_layer_name(one.group)).ends() for one in steps.ranges.values()}
+    layers = {layer.name: layer for layer in lifted.model.layers}
+    groups = {one.group: (one.low, one.high) for one in steps.ranges.values()}  # of what only kept operations read
+    groups |= {group: layers[_layer_name(group)].ends() for group in groups if _layer_name(group) in layers}
     return {lifted.graph.tensors[index].tensor_name: groups[one.group] for index, one in steps.ranges.items()}
 
 
