@@ -74,10 +74,6 @@ def test_around_operations_that_stay_as_they_are_the_file_answers_as_in_training
     assert np.abs(believed - real).mean() <= 1 / 256
     _check_ranges(made.ranges, file, plain)
     assert interrupted.top1(file) >= interrupted.top1(graph) - 0.05
-    if bits == 4:
-        reference = interrupted.answers(graph)
-        lost, left = (np.square(interrupted.answers(each) - reference).mean() for each in (plain, file))
-        assert left < 0.8 * lost, f"squared error: plain {lost}, trained {left}"
 
 
 def test_what_a_kept_operation_moves_is_rounded_on_its_operands_grid(interrupted) -> None:
