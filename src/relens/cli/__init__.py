@@ -1,8 +1,6 @@
 """The command line: one thin file a command. Data on stdout, everything else on stderr."""
 
 import json
-import logging
-import os
 import sys
 
 import typer
@@ -29,7 +27,6 @@ app.command("doctor")(doctor.doctor)
 
 def main() -> None:
     """Run the command line. Exit codes: 0 done and true, 1 failed, 2 wrong request, 3 a goal is missed."""
-    _quieten_tensorflow()
     try:
         app()
     except RelensError as trouble:
@@ -48,12 +45,6 @@ def main() -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
-
-
-def _quieten_tensorflow() -> None:
-    """Its hints about its own build and tracing, which steps that train would bring into the progress."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
 def report(trouble: RelensError, *, as_json: bool) -> None:

@@ -1,5 +1,6 @@
 """`relens build`."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,6 +23,7 @@ def build(
     from relens.errors import GoalMissed
     from relens.pipeline.build import build as run
 
+    _quieten_tensorflow()
     try:
         with stages() as progress:
             built = run(project, output, progress=progress, latency_seconds=seconds)
@@ -36,6 +38,14 @@ def build(
     report = built.path.with_suffix(".report.html")
     say(f"{built.path}: {built.path.stat().st_size / 1e6:.2f} MB; report: {report}")
     say(f"next: relens run {built.path} --camera CLIP_OR_FOLDER_OR_NUMBER")
+
+
+def _quieten_tensorflow() -> None:
+    """Its hints about its own build and tracing, which steps that train would bring into the progress."""
+    import logging
+
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
 def show(verdict: "Verdict") -> None:
