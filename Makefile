@@ -22,8 +22,10 @@ demo: setup
 	$(BIN)/relens build examples/face
 	$(BIN)/relens run examples/face/face.relens --camera examples/face/carphone.mp4 $(if $(filter once,$(DEMO)),--frames 200 --port 0)
 
+# Two tests at a time; then, one by one, what measures speed or drives a browser.
 test: setup browser
-	$(BIN)/python -m pytest -m "not system"
+	$(BIN)/python -m pytest -m "not system and not alone" -n 2 --dist worksteal
+	$(BIN)/python -m pytest -m "alone and not system"
 
 # Slow, or about the machine itself: a light install in an environment of its own.
 test-system: setup

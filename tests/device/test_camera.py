@@ -12,6 +12,8 @@ from relens.device import open_camera
 from relens.errors import DeviceTrouble, RelensError
 from relens.vision import Frame
 
+pytestmark = pytest.mark.alone
+
 Which = Callable[[Frame], int]
 
 

@@ -19,7 +19,7 @@ from relens.device.timings import StageTime
 from relens.errors import DeviceTrouble
 from relens.vision import Detections
 
-pytestmark = pytest.mark.usefixtures("no_threads_left")
+pytestmark = [pytest.mark.alone, pytest.mark.usefixtures("no_threads_left")]
 ABOUT = About("bottles", "4f2a9c81" * 8, "litert 2", "a clip", ("bottle", "cup"))
 Answer = tuple[int, dict[str, str], bytes]
 

@@ -13,7 +13,7 @@ from relens.vision import Frame, VisionModel
 
 MakeModel = Callable[..., VisionModel]
 Which = Callable[[Frame], int]
-pytestmark = pytest.mark.usefixtures("no_threads_left")
+pytestmark = [pytest.mark.alone, pytest.mark.usefixtures("no_threads_left")]
 
 
 def fast(clip: Path, loop: bool = True):

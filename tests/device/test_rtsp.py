@@ -14,6 +14,8 @@ from relens.device import open_camera
 from relens.errors import DeviceTrouble
 from relens.vision import Frame
 
+pytestmark = pytest.mark.alone
+
 SDP = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=clip\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=video 0 RTP/AVP 32\r\n"
 ANSWERS = {
     "OPTIONS": "Public: OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN\r\n\r\n",

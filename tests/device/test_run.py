@@ -15,6 +15,8 @@ from relens.device import LiveFrame, run
 from relens.errors import DeviceTrouble
 from relens.graph import Graph
 
+pytestmark = pytest.mark.alone
+
 
 def test_a_run_ends_with_a_summary_of_what_it_did(flowers_bundle: Bundle, clip: Path) -> None:
     urls: list[str] = []

@@ -8,6 +8,8 @@ from relens.errors import EngineTrouble
 from relens.measure.latency import interleaved, summarize
 from relens.measure.memory import peak_memory
 
+pytestmark = pytest.mark.alone
+
 
 def test_turns_are_interleaved_and_each_gets_the_same_number_of_runs() -> None:
     calls: list[str] = []

@@ -154,6 +154,8 @@ interpolation = "antialias"
 [data]
 calibration = "{shared_data}/flowers/calib"
 validation = "{shared_data}/flowers/test_labels.csv"
+[device]
+engines = ["litert"]
 """
     h5 = shared_data / "models/flowers_mobilenet_v1_025_128.h5"
     freeze = [sys.executable, Path(__file__).parents[1] / "freeze.py", h5, folder / "flowers.pb"]

@@ -14,6 +14,7 @@ from relens.pipeline.recipe import follow
 from relens.pipeline.steps import Kitchen
 from relens.spec import (
     ChannelsStep,
+    DeviceSpec,
     DistilStep,
     HealStep,
     InputSpec,
@@ -46,15 +47,20 @@ class Notes:
             self.kept.append(self.taken[-1])
 
 
-def _project(shapes, *steps, **data) -> Project:
+def _project(shapes, *steps, engines=("litert",), **data) -> Project:
     project = relens.load(shapes.project)
-    recipe = RecipeSpec(steps=steps, schemes=("int8",))
-    updates = {"train": shapes.train, **data}
-    return project.model_copy(update={"recipe": recipe, "data": project.data.model_copy(update=updates)})
+    updates = {
+        "recipe": RecipeSpec(steps=steps, schemes=("int8",)),
+        "device": DeviceSpec(engines=engines),
+        "data": project.data.model_copy(update={"train": shapes.train, **data}),
+    }
+    return project.model_copy(update=updates)
 
 
 def test_every_step_of_a_recipe_is_a_candidate_with_its_lineage(shapes, tmp_path) -> None:
-    built = build(_project(shapes, CUT, HEAL, QAT), tmp_path / "a.relens", latency_seconds=0.5)
+    project = _project(shapes, CUT, HEAL, QAT, engines=("litert", "openvino"))
+
+    built = build(project, tmp_path / "a.relens", latency_seconds=0.5)
 
     options = {judged.option.name: judged.option for judged in built.verdict.judged}
     assert {name.removesuffix(" on litert") for name in options if name.endswith("litert")} == {

@@ -9,6 +9,8 @@ from relens.graph import Graph, cost
 from relens.spec import InputSpec
 from relens.vision.frames import Frames
 
+pytestmark = pytest.mark.alone
+
 SPEC = InputSpec()
 
 
