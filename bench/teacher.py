@@ -107,6 +107,7 @@ class Bench:
         from plain import Plain
 
         from relens.compress.heal.batches import Batches, plain_batches
+        from relens.compress.heal.bridge import Bridge
         from relens.compress.heal.compiling import compiles
         from relens.compress.heal.loop import scheduled_adam
         from relens.compress.heal.normal import Statistician, normalized
@@ -133,7 +134,7 @@ class Bench:
 
         model = Plain(lifted.model, seen.outputs[0].name, loss)
         model.compile(scheduled_adam(self.settings, len(batches(0))), jit_compile=compiles())
-        statistician = Statistician(lifted)
+        statistician = Statistician(Bridge(lifted))
         best, kept = np.inf, lifted.model.get_weights()
         for epoch in range(self.settings.epochs):
             model.fit(batches(epoch), epochs=1, verbose=0, shuffle=False)

@@ -4,10 +4,16 @@ import importlib.util
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+
+if TYPE_CHECKING:
+    from relens.graph import Graph
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared" / "data"
@@ -45,28 +51,53 @@ def yolox_graph(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 def interrupted_graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A classifier of drawn shapes with a GATHER_ND and two CUMSUM, one of integers, in its middle, as `.tflite`."""
     folder = tmp_path_factory.mktemp("interrupted")
-    _run("interrupted_classifier.py", folder)
+    _made("interrupted_classifier.py", folder)
     return folder / "interrupted.tflite"
 
 
 @pytest.fixture(scope="session")
 def kept_graphs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of graphs with operations that Keras cannot say between convolutions: `lift/make_kept.py`."""
+    kept = os.environ.get("RELENS_LIFT_INTERRUPTED")  # saves a while when one works on them
+    return Path(kept) if kept else _made("lift/make_kept.py", tmp_path_factory.mktemp("kept"))
+
+
+@pytest.fixture(scope="session")
+def making() -> Callable[..., Path]:
+    """Run one of the scripts here that need TensorFlow, in another process: its name, the folder, more arguments."""
+    return _made
+
+
+def _made(script: str, folder: Path, *arguments: str) -> Path:
     if not importlib.util.find_spec("tensorflow"):
         pytest.skip("the real files are made by TensorFlow")
-    kept = os.environ.get("RELENS_LIFT_INTERRUPTED")  # saves a while when one works on them
-    if kept:
-        return Path(kept)
-    folder = tmp_path_factory.mktemp("kept")
-    _run("lift/make_kept.py", folder)
+    command = [sys.executable, Path(__file__).parent / script, folder, *arguments]
+    environment = {**os.environ, "KERAS_BACKEND": "tensorflow"}
+    made = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False, env=environment)
+    assert made.returncode == 0, made.stderr[-2000:]
     return folder
 
 
-def _run(script: str, folder: Path) -> None:
-    """A script that needs TensorFlow, in another process."""
-    command = [sys.executable, Path(__file__).parent / script, folder]
-    made = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    assert made.returncode == 0, made.stderr[-2000:]
+Values = dict[str, np.ndarray]
+
+
+@pytest.fixture(scope="session")
+def answers() -> "Callable[[Graph, Values], Values]":
+    """LiteRT's outputs for some pictures, one picture after the other, along the first axis."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    def run(graph: "Graph", inputs: Values) -> Values:
+        runtime = Interpreter(model_content=graph.content, num_threads=1)
+        runtime.allocate_tensors()
+        rows = []
+        for number in range(len(next(iter(inputs.values())))):
+            for tensor in graph.inputs:
+                runtime.set_tensor(tensor.index, inputs[tensor.name][number : number + 1])
+            runtime.invoke()
+            rows.append({tensor.name: np.array(runtime.get_tensor(tensor.index)) for tensor in graph.outputs})
+        return {name: np.concatenate([np.atleast_1d(row[name]) for row in rows]) for name in rows[0]}
+
+    return run
 
 
 @dataclass(frozen=True)
@@ -112,7 +143,7 @@ class Shapes:
 def shapes(tmp_path_factory: pytest.TempPathFactory) -> Shapes:
     """Train the shape classifier once a session, in another process."""
     folder = tmp_path_factory.mktemp("shapes")
-    _run("shape_classifier.py", folder)
+    _made("shape_classifier.py", folder)
     found = Shapes(folder)
     _imported(found.model, folder)
     return found

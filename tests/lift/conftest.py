@@ -1,14 +1,10 @@
-import importlib.util
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
-from ai_edge_litert.interpreter import Interpreter
 
 from relens.graph import Graph
 from relens.graph.edit import inner_names, with_outputs
@@ -20,45 +16,11 @@ Values = dict[str, np.ndarray]
 Compare = Callable[..., dict[str, float]]
 
 
-def _made(script: str, folder: Path, *arguments: str) -> Path:
-    if not importlib.util.find_spec("tensorflow"):
-        pytest.skip("the real files are made by TensorFlow")
-    command = [sys.executable, Path(__file__).with_name(script), folder, *arguments]
-    environment = {**os.environ, "KERAS_BACKEND": "tensorflow"}
-    made = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False, env=environment)
-    assert made.returncode == 0, made.stderr[-2000:]
-    return folder
-
-
 @pytest.fixture(scope="session")
-def making() -> Callable[..., Path]:
-    """Run one of the scripts that need TensorFlow: its name, the folder, further arguments."""
-    return _made
-
-
-@pytest.fixture(scope="session")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def corpus(making: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of small real graphs, made by TensorFlow in another process: `make_corpus.py`."""
     kept = os.environ.get("RELENS_LIFT_CORPUS")  # saves half a minute while one works on the rules
-    return Path(kept) if kept else _made("make_corpus.py", tmp_path_factory.mktemp("corpus"))
-
-
-@pytest.fixture(scope="session")
-def answers() -> Callable[[Graph, Values], Values]:
-    """The runtime's outputs for some pictures, one picture after the other, along the first axis."""
-
-    def run(graph: Graph, inputs: Values) -> Values:
-        runtime = Interpreter(model_content=graph.content, num_threads=1)
-        runtime.allocate_tensors()
-        rows = []
-        for number in range(PICTURES):
-            for tensor in graph.inputs:
-                runtime.set_tensor(tensor.index, inputs[tensor.name][number : number + 1])
-            runtime.invoke()
-            rows.append({tensor.name: np.array(runtime.get_tensor(tensor.index)) for tensor in graph.outputs})
-        return {name: np.concatenate([np.atleast_1d(row[name]) for row in rows]) for name in rows[0]}
-
-    return run
+    return Path(kept) if kept else making("lift/make_corpus.py", tmp_path_factory.mktemp("corpus"))
 
 
 @pytest.fixture(scope="session")

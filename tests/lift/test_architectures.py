@@ -38,7 +38,7 @@ def architecture(making: Callable[..., Path], tmp_path_factory: pytest.TempPathF
         target = folder / f"{name}.tflite"
         if not target.exists():
             others = FAST if name in FAST else (name,)
-            making("make_architectures.py", folder, *others)
+            making("lift/make_architectures.py", folder, *others)
             for other in others:
                 import_model(folder / f"{other}.keras").graph.write(folder / f"{other}.tflite")
         return Graph.read(target)

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from ai_edge_litert.interpreter import Interpreter
 
 from relens.compress.heal import Augmentation, HealSettings, Moment, Pictures, heal
 from relens.compress.heal.bridge import Bridge
@@ -40,19 +39,19 @@ SETTINGS = HealSettings(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_model_behind_a_bridge_answers_as_the_whole_graph(kept_graphs, kind) -> None:
+def test_the_model_behind_a_bridge_answers_as_the_whole_graph(kept_graphs, answers, kind) -> None:
     graph = Graph.read(kept_graphs / f"{kind}.tflite")
     lifted = lift(graph)
     random = np.random.default_rng(3)
     for variable in lifted.model.trainable_variables:
         old = numbers(variable)
         variable.assign(old + random.normal(0, 0.1 * np.abs(old).mean(), old.shape).astype(np.float32))
-    pictures = random.uniform(-1, 1, (3, 9, 7, 6)).astype(np.float32)
+    pictures = {graph.inputs[0].name: random.uniform(-1, 1, (3, 9, 7, 6)).astype(np.float32)}
 
-    inputs = Bridge(lifted)({graph.inputs[0].name: pictures})
+    inputs = Bridge(lifted)(pictures)
 
-    assert set(lifted.fed) | {graph.inputs[0].name} == set(inputs)
-    found, expected = lifted.model.predict_on_batch(inputs), _asked(lower(lifted), pictures)
+    assert {*lifted.fed, *pictures} == set(inputs)
+    found, expected = lifted.model.predict_on_batch(inputs), answers(lower(lifted), pictures)
     for tensor in graph.outputs:
         wanted = expected[tensor.name]
         assert np.abs(found[tensor.name] - wanted).max() <= 1e-5 * np.abs(wanted).max(), tensor.name
@@ -76,7 +75,8 @@ class Noise:
 def test_one_step_moves_every_kernel_in_front_and_behind(kept_graphs, with_noise, kind) -> None:
     graph = Graph.read(kept_graphs / f"{kind}.tflite")
     noise = Noise(graph.inputs[0].name)
-    lifted, model = paired(graph, with_noise(graph, 0.1), HealSettings(), noise, normalized)
+    model = paired(graph, with_noise(graph, 0.1), HealSettings(), noise, normalized)
+    lifted = model.student_bridge.lifted
     model.compile(optimizer="sgd", jit_compile=compiles())
     kernels = {op: numbers(block.layer.kernel) for op, block in lifted.blocks.items()}
 
@@ -113,7 +113,7 @@ def test_a_convolution_that_is_kept_is_not_normalized(kept_graphs) -> None:
     assert put_back == ["CONV_2D"]
 
 
-def test_behind_a_bridge_the_statistics_are_those_of_what_the_whole_graph_computes(kept_graphs) -> None:
+def test_behind_a_bridge_the_statistics_are_those_of_what_the_whole_graph_computes(kept_graphs, answers) -> None:
     graph = Graph.read(kept_graphs / "mixed.tflite")
     noise = Noise(graph.inputs[0].name)
     lifted = normalized(graph, noise)
@@ -121,11 +121,12 @@ def test_behind_a_bridge_the_statistics_are_those_of_what_the_whole_graph_comput
     kernel = lifted.blocks[first].layer.kernel
     kernel.assign(-2.0 * kernel)
 
-    Statistician(lifted).refresh(noise)
+    Statistician(Bridge(lifted)).refresh(noise)
 
     whole = lower(lifted)
     seen = with_outputs(whole, [whole.ops[second].outputs[0]])
-    found = _asked(seen, np.concatenate([batch[noise.name] for batch in noise]))[seen.outputs[-1].name]
+    pictures = np.concatenate([batch[noise.name] for batch in noise])
+    found = answers(seen, {noise.name: pictures})[seen.outputs[-1].name]
     mean, wanted = found.mean(axis=(0, 1, 2)), numbers(lifted.blocks[second].normalization.beta)
     assert np.abs(mean - wanted).max() < 1e-3 * found.std(), f"mean {mean}, shift {wanted}"
 
@@ -207,18 +208,6 @@ def test_after_a_block_is_gone_kept_operations_are_known_by_what_they_make(inter
 def test_a_kept_operation_that_the_teacher_does_not_have_is_refused(interrupted, lesson) -> None:
     with pytest.raises(BadModel, match=r"RL-LIFT-003: GATHER_ND \(op 3\) of the student is not in the teacher; .*none"):
         heal(lesson.graph, interrupted.graph, Pictures(lesson.frames, lesson.spec), SETTINGS)
-
-
-def _asked(graph: Graph, pictures: np.ndarray) -> dict[str, np.ndarray]:
-    """The runtime's outputs, one picture after the other."""
-    runtime = Interpreter(model_content=graph.content, num_threads=1)
-    runtime.allocate_tensors()
-    rows = []
-    for picture in pictures:
-        runtime.set_tensor(graph.inputs[0].index, picture[None])
-        runtime.invoke()
-        rows.append({tensor.name: np.array(runtime.get_tensor(tensor.index)) for tensor in graph.outputs})
-    return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
 
 
 def _off(lesson, graph: Graph) -> float:

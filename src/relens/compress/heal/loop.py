@@ -118,13 +118,13 @@ def train(
     mine = pictures.parted(settings.hold_out, settings.hold_out_most, settings.seed)
     tensor = student.inputs[0]
     clean = CleanBatches(mine.frames, mine.spec, tensor, settings.batch)
-    lifted, model = paired(teacher, student, settings, clean, dress)
+    model = paired(teacher, student, settings, clean, dress)
     judge = _Judge(model, list(plain_batches(mine.held or mine.frames, mine.spec, tensor, settings.batch)))
-    run = _Run(model, lifted, mine, clean, judge, settings, progress or (lambda moment: None))
+    run = _Run(model, mine, clean, judge, settings, progress or (lambda moment: None))
     state = Checkpoint(checkpoint, _key(teacher, student, pictures, settings))
     run.train(state)
     state.clear()
-    return Trained(lifted, run.before, run.best, tuple(run.epochs))
+    return Trained(model.student_bridge.lifted, run.before, run.best, tuple(run.epochs))
 
 
 class _Judge:
@@ -148,16 +148,15 @@ class _Run:
     def __init__(
         self,
         model: Healing,
-        lifted: Lifted,
         pictures: Pictures,
         clean: CleanBatches,
         judge: _Judge,
         settings: HealSettings,
         progress: Watch,
     ) -> None:
-        self.model, self.lifted, self.pictures, self.clean = model, lifted, pictures, clean
+        self.model, self.pictures, self.clean = model, pictures, clean
         self.judge, self.settings, self.progress = judge, settings, progress
-        self.statistician = Statistician(lifted)
+        self.statistician = Statistician(model.student_bridge)
         self.optimizer = scheduled_adam(settings, len(self._batches(0)))
         model.compile(optimizer=self.optimizer, jit_compile=compiles())
         self.optimizer.build(model.trainable_variables)
@@ -215,7 +214,7 @@ class _Run:
         return Batches(
             self.pictures.frames,
             self.pictures.spec,
-            self.lifted.graph.inputs[0],
+            self.clean.tensor,
             size=self.settings.batch,
             change=self.settings.augmentation,
             seed=self.settings.seed,

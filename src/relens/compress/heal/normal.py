@@ -30,7 +30,7 @@ def normalized(graph: Graph, batches: Iterable[Mapping[str, Any]]) -> Lifted:
         return Statistics(channels) if op.index in wanted else None
 
     observed = lift(graph, Additions(linear=observer))
-    Statistician(observed).refresh(batches)
+    Statistician(Bridge(observed)).refresh(batches)
 
     def normalization(op: Op, channels: int) -> Normalization | None:
         if op.index not in wanted:
@@ -45,15 +45,12 @@ class Statistician:
     """Sets the kept statistics of a lifted graph's normalization; compiled once, used after each epoch.
 
     Args:
-        lifted: the model; without normalization there is nothing to do.
-
-    Raises:
-        BadModel: RL-LIFT-001 when LiteRT cannot run a kept operation.
+        bridge: over what the model keeps; without normalization in it there is nothing to do.
     """
 
-    def __init__(self, lifted: Lifted) -> None:
-        self.bridge, self.layers = Bridge(lifted), list(statistics_of(lifted.model))
-        self.watching = _Watching(lifted.model)
+    def __init__(self, bridge: Bridge) -> None:
+        self.bridge, self.layers = bridge, list(statistics_of(bridge.lifted.model))
+        self.watching = _Watching(bridge.lifted.model)
         self.watching.compile(jit_compile=compiles())
 
     def refresh(self, batches: Iterable[Mapping[str, Any]], share: float = 0.1) -> None:

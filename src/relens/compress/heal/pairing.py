@@ -48,10 +48,8 @@ Dress = Callable[[Graph, Iterable[Mapping[str, Any]]], Lifted]
 """Lifts the student with what its training adds: normalization, or fake quantization."""
 
 
-def paired(
-    teacher: Graph, student: Graph, settings: HealSettings, clean: CleanBatches, dress: Dress
-) -> tuple[Lifted, Healing]:
-    """The lifted student, and the model that trains it.
+def paired(teacher: Graph, student: Graph, settings: HealSettings, clean: CleanBatches, dress: Dress) -> Healing:
+    """The model that trains the student.
 
     Raises:
         BadModel: RL-LIFT-003 when the two do not fit together; RL-LIFT-001 when LiteRT cannot run a kept operation.
@@ -70,7 +68,7 @@ def paired(
         Pair(your, name, _output_name(seen_student, your.tensor), _weight(your, settings), spreads[name])
         for name, your in zip(names, mine, strict=True)
     ]
-    model = Healing(
+    return Healing(
         bridge,
         Bridge(lifted),
         pairs,
@@ -78,7 +76,6 @@ def paired(
         label_share=settings.label_share,
         seed=settings.seed,
     )
-    return lifted, model
 
 
 def _targets(teacher: Lifted, student: Lifted, *, features: bool) -> tuple[tuple[Target, ...], tuple[Target, ...]]:
