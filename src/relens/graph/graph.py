@@ -47,12 +47,13 @@ class Graph:
         return cls(content, read.inputs, read.outputs, read.tensors, read.ops)
 
     @classmethod
-    def read(cls, path: Path) -> "Graph":
+    def read(cls, path: str | Path) -> "Graph":
         """Read a graph from a `.tflite` file.
 
         Raises:
             BadModel: as `from_bytes`; RL-GRAPH-003, the file is missing, unreadable or over 2 GiB.
         """
+        path = Path(path)
         try:
             size = path.stat().st_size
             if size >= MAX_FILE_BYTES:

@@ -14,7 +14,7 @@ from relens.compress.qat.layers import FakeQuantizedKernel, FakeQuantizedTensor
 from relens.compress.qat.plan import Plan, plan
 from relens.graph import Graph, Op, Tensor
 from relens.lift import Additions, Lifted, lift, lower
-from relens.quantize import Candidate, Samples, quantize
+from relens.quantize import Candidate, InputOutput, Samples, quantize
 
 Bits = Literal[8, 7, 4]
 
@@ -54,6 +54,7 @@ def quantization_aware(
     pictures: Pictures,
     samples: Samples,
     *,
+    io: InputOutput = "float32",
     bits: Bits = 8,
     ranges: Mapping[str, tuple[float, float]] | None = None,
     keep_float: Collection[str] = (),
@@ -71,6 +72,8 @@ def quantization_aware(
         student: the float graph to quantize; the teacher itself, or one that was pruned and healed.
         pictures: what to train on; labels are not needed.
         samples: representative inputs for the first ranges, as `quantize` takes them.
+        io: type of inputs and outputs. int8 outputs have one scale each, whatever stands in them side by side, and no
+            training mends that (YOLOX-nano: boxes beside scores).
         bits: of the weights. 7 for engines that saturate (OpenVINO without VNNI); 4 for smaller files, no faster.
         ranges: tensor name -> the ends of its grid to start from, such as `repair` finds; the others start from what
             `samples` show.
@@ -82,7 +85,7 @@ def quantization_aware(
     Raises:
         BadModel: RL-LIFT-001, -002, -003; RL-QUANT-003 when the quantizer cannot treat the graph.
     """
-    make: Callable[..., Candidate] = partial(quantize, weight_bits=bits, keep_float=keep_float)
+    make: Callable[..., Candidate] = partial(quantize, io=io, weight_bits=bits, keep_float=keep_float)
     reference = make(student, "int8", samples=samples, ranges=ranges).graph
     steps = partial(plan, integer=reference, bits=bits if bits == 7 else None)
     dress = partial(_dressed, steps)
