@@ -35,7 +35,8 @@ def open_bundle(path: Path, folder: Path) -> Bundle:
     labels = read_labels(path, files["labels.txt"])
     golden = read_golden(path, files, outputs)
     model = Path(folder) / f"{graph.sha256[:16]}.tflite"
-    graph.write(model)
+    if not _holds(model, graph.content):  # so that a bundle opens again where it was opened before, on a full disk too
+        graph.write(model)
     return Bundle(path, hashlib.sha256(content).hexdigest(), manifest, model, labels, golden)
 
 
@@ -51,6 +52,13 @@ def _check_hashes(path: Path, manifest: Manifest, files: Mapping[str, bytes]) ->
         content = files[entry.path]
         if len(content) != entry.size_bytes or hashlib.sha256(content).hexdigest() != entry.sha256:
             raise differs(path, f"`{entry.path}` does not have the size and hash in the manifest")
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    try:
+        return path.read_bytes() == content
+    except OSError:
+        return False
 
 
 def _check_names(path: Path, files: Mapping[str, bytes], outputs: int) -> None:

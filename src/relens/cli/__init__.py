@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from relens.cli import build, convert, doctor, initial, inspect, package, run, verify
+from relens.cli import build, convert, device, doctor, initial, inspect, package, run, verify
 from relens.errors import BadConfig, DeviceTrouble, GoalMissed, RelensError
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.command("package")(package.package)
 app.command("verify")(verify.verify)
 app.command("run")(run.run)
 app.command("doctor")(doctor.doctor)
+app.add_typer(device.app, name="device")
 
 
 def main() -> None:

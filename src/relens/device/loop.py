@@ -6,13 +6,13 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic, perf_counter
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from relens.device.camera import Camera
 from relens.device.failures import Failures
 from relens.device.slot import Slot
 from relens.device.timings import Rate, StageTime, Timings
-from relens.vision import Frame, Outputs, Placement, Prediction, Prepared, VisionModel
+from relens.vision import Frame, Outputs, Placement, Prediction, Prepared
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -32,6 +32,22 @@ class LiveFrame:
     prediction: Prediction
     stage_ms: Mapping[str, float]
     age_ms: float
+
+
+class Steps(Protocol):
+    """What the loop does with a frame; `relens.vision.VisionModel`, or something around one."""
+
+    def prepare(self, frame: Frame, /) -> Prepared:
+        """Frame (H, W, 3) uint8 BGR to input tensor."""
+        ...
+
+    def infer(self, prepared: Prepared, /) -> Outputs:
+        """Input tensor to float outputs by name."""
+        ...
+
+    def decode(self, outputs: Outputs, placement: Placement, /) -> Prediction:
+        """Float outputs to a prediction in frame pixels."""
+        ...
 
 
 Publisher = Callable[[LiveFrame], None]
@@ -97,7 +113,7 @@ class LiveLoop:
     """
 
     def __init__(
-        self, camera: Camera, model: VisionModel, *, frames: int | None = None, failures: Failures | None = None
+        self, camera: Camera, model: Steps, *, frames: int | None = None, failures: Failures | None = None
     ) -> None:
         self.camera, self.model, self.frames = camera, model, frames
         self.failures = failures or Failures()

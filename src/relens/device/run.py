@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -102,8 +102,8 @@ def run(
             publishers.append(page.publish)
             if on_ready:
                 on_ready(page.url)
-        stack.enter_context(_stopped_by_signals(running.stop))
-        running.run(_all(publishers))
+        stack.enter_context(stopped_by_signals(running.stop))
+        running.run(to_all(publishers))
     status = running.status()
     return Summary(
         bundle=f"{manifest.name} {bundle.sha256[:12]}",
@@ -119,7 +119,9 @@ def run(
     )
 
 
-def _all(publishers: list[Publisher]) -> Publisher:
+def to_all(publishers: Sequence[Publisher]) -> Publisher:
+    """One publisher that hands each frame to all of them, in turn."""
+
     def publish(live: LiveFrame) -> None:
         for publisher in publishers:
             publisher(live)
@@ -128,7 +130,7 @@ def _all(publishers: list[Publisher]) -> Publisher:
 
 
 @contextmanager
-def _stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
+def stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
     """SIGINT and SIGTERM stop the loop; a second one does what it did before. Only the main thread may do this."""
     if threading.current_thread() is not threading.main_thread():
         yield

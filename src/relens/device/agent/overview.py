@@ -1,0 +1,82 @@
+"""What a camera holds, for people and machines."""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from relens.device.agent.standing import Standing
+from relens.device.agent.store import ACCEPTED, Store, Stored
+
+
+class Stage(str, Enum):
+    """How far a bundle has come on a camera."""
+
+    VERIFIED = "verified"
+    ACCEPTED = "accepted"
+    ACTIVE = "active"
+    CONFIRMED = "confirmed"
+    KEPT = "kept"
+    BAD = "bad"
+
+
+MEANS = {
+    Stage.VERIFIED: "whole; its golden frames were not run here yet",
+    Stage.ACCEPTED: "its golden frames hold here; it does not run",
+    Stage.ACTIVE: "runs, on trial",
+    Stage.CONFIRMED: "runs, and has proven itself",
+    Stage.KEPT: "proved itself earlier; a rollback goes there",
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One bundle. note: what its stage means, or why it is bad."""
+
+    id: str
+    name: str
+    stage: Stage
+    note: str
+
+
+@dataclass(frozen=True, repr=False)
+class Overview:
+    """What runs, what it would go back to, and every bundle here."""
+
+    standing: Standing
+    bundles: tuple[Line, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            **vars(self.standing),
+            "fallback": self.standing.fallback,
+            "bundles": [vars(line) for line in self.bundles],
+        }
+
+    def __repr__(self) -> str:
+        lines = [f"{one.id}  {one.stage.value:9}  {one.name}  ({one.note})" for one in self.bundles]
+        return "\n".join(lines or ["no bundle on this camera yet: relens device install NAME.relens"])
+
+
+def overview(store: Store) -> Overview:
+    """Read it from the disk."""
+    standing = store.standing()
+    order = {stage: place for place, stage in enumerate((Stage.CONFIRMED, Stage.ACTIVE, Stage.KEPT))}
+    lines = [_line(store, standing, stored) for stored in store.stored().values()]
+    return Overview(standing, tuple(sorted(lines, key=lambda line: (order.get(line.stage, 9), line.id))))
+
+
+def _line(store: Store, standing: Standing, stored: Stored) -> Line:
+    stage = _stage(standing, stored)
+    name = (store.facts(stored.id, ACCEPTED) or {}).get("name", "")
+    return Line(stored.id, name, stage, stored.bad or MEANS[stage])
+
+
+def _stage(standing: Standing, stored: Stored) -> Stage:
+    if stored.bad is not None:
+        return Stage.BAD
+    if stored.id == standing.active:
+        return Stage.ACTIVE if standing.on_trial else Stage.CONFIRMED
+    if stored.id in standing.needed:
+        return Stage.KEPT
+    return Stage.ACCEPTED if stored.accepted else Stage.VERIFIED

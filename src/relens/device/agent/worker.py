@@ -1,0 +1,120 @@
+"""The process that runs one bundle on the camera: `python -m relens.device.agent.worker`, started by the supervisor.
+
+It says what it does on its standard output, one JSON object a line, and ends when its standard input does: with the
+supervisor. Whatever a bundle does to it, the supervisor goes on.
+"""
+
+import json
+import sys
+import threading
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from relens.device.agent.health import Report
+from relens.errors import RelensError
+
+if TYPE_CHECKING:
+    from relens.device.agent.senses import Senses
+    from relens.device.loop import LiveLoop
+
+EVERY_S = 0.5
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What the supervisor wants run. page: the port of the live page, None for none."""
+
+    bundle: str
+    camera: str
+    page: int | None = None
+    host: str = "127.0.0.1"
+    token: str | None = None
+    real_time: bool = True
+
+
+def main() -> None:
+    """Run what the first line of the standard input orders."""
+    orders = Orders(**json.loads(sys.stdin.readline()))
+    tell = _Teller(sys.stdout)
+    try:
+        _work(orders, tell)
+    except RelensError as trouble:
+        tell(trouble={"code": trouble.code, "message": trouble.message})
+        sys.exit(1)
+
+
+class _Teller:
+    """Writes lines that are never mixed, from any thread."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream, self._lock = stream, threading.Lock()
+
+    def __call__(self, **facts: Any) -> None:
+        with self._lock:
+            self._stream.write(json.dumps(facts) + "\n")
+            self._stream.flush()
+
+
+def _work(orders: Orders, tell: _Teller) -> None:
+    from contextlib import ExitStack
+
+    from relens.bundle import open_bundle
+    from relens.device.agent.senses import Senses
+    from relens.device.camera import open_camera
+    from relens.device.live import About, LivePage
+    from relens.device.loop import LiveLoop
+    from relens.device.model import load_model
+    from relens.device.run import to_all
+
+    file = Path(orders.bundle)
+    bundle = open_bundle(file, file.parent)
+    camera, model = open_camera(orders.camera, orders.real_time), load_model(bundle)
+    senses = Senses(model, bundle.labels)
+    loop = LiveLoop(camera, senses)
+    about = About(bundle.manifest.name, bundle.sha256, str(model.engine.report), camera.describe(), bundle.labels)
+    publishers = [senses.publish]
+    with ExitStack() as stack:
+        if orders.page is not None:
+            page = LivePage(about, loop.status, host=orders.host, port=orders.page, token=orders.token)
+            stack.enter_context(page)
+            publishers.append(page.publish)
+            tell(page=page.url)
+        threading.Thread(target=_report, args=(loop, senses, tell), daemon=True).start()
+        threading.Thread(target=_end_with_supervisor, args=(loop,), daemon=True).start()
+        loop.run(to_all(publishers))
+    tell(report=_said(loop, senses))
+
+
+def _report(loop: "LiveLoop", senses: "Senses", tell: _Teller) -> None:
+    while True:
+        time.sleep(EVERY_S)
+        tell(report=_said(loop, senses))
+
+
+def _said(loop: "LiveLoop", senses: "Senses") -> dict[str, Any]:
+    from relens.measure.process import process_memory
+
+    status = loop.status()
+    infer = status.stages.get("infer")
+    report = Report(
+        seconds=status.seconds,
+        captured=status.captured,
+        inferred=status.inferred,
+        infer_ms=infer.median_ms if infer else 0.0,
+        resident_mb=process_memory().resident_mb,
+        unusable=senses.unusable,
+        frozen=senses.frozen,
+        seen=senses.seen(),
+    )
+    return asdict(report)
+
+
+def _end_with_supervisor(loop: "LiveLoop") -> None:
+    sys.stdin.read()
+    loop.stop()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""The whole agent on a real clip, with real processes, as fast as it goes."""
+
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from relens.device.agent import Patience, Standing, Store, Supervisor, install
+
+pytestmark = pytest.mark.alone
+QUICK = Patience(confirm_s=1.0, rest_s=0.1)
+
+
+@contextmanager
+def running(store: Store, camera: Path) -> Iterator[list[str]]:
+    """An agent in a thread, and what it says."""
+    said: list[str] = []
+    agent = Supervisor(store, str(camera), page=None, patience=QUICK, say=said.append)
+    thread = threading.Thread(target=agent.run)
+    thread.start()
+    try:
+        yield said
+    finally:
+        agent.stop()
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def until(holds: Callable[[], object], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.05)
+
+
+def workers() -> list[int]:
+    """The processes that run a bundle for us."""
+    found = []
+    for children in Path(f"/proc/{os.getpid()}/task").glob("*/children"):
+        for child in children.read_text().split():
+            command = Path(f"/proc/{child}/cmdline").read_bytes()
+            found += [int(child)] if b"relens.device.agent.worker" in command else []
+    return found
+
+
+def test_a_bundle_proves_itself_and_the_next_one_comes_through_the_inbox(write, clip, tmp_path) -> None:
+    store = Store(tmp_path / "state")
+    first = install(store, write("first"))
+
+    with running(store, clip) as said:
+        until(lambda: store.standing() == Standing(first, first))
+        shutil.copy(write("second"), store.inbox / ".coming")
+        (store.inbox / ".coming").rename(store.inbox / "second.relens")
+        until(lambda: store.standing().active != first)
+        second = store.standing().active
+        until(lambda: store.standing() == Standing(second, second, first))
+
+    assert list(store.inbox.iterdir()) == []
+    assert [f"{one}: {what}" for one in (first, second) for what in ("started", "confirmed")] == [
+        line for line in said if line.endswith(("started", "confirmed"))
+    ]
+    assert workers() == []
+
+
+def test_a_bundle_whose_process_dies_again_and_again_is_rolled_back(write, clip, tmp_path) -> None:
+    store = Store(tmp_path / "state")
+    good = install(store, write("good"))
+    store.confirm(good)
+    bad = install(store, write("bad"))
+
+    with running(store, clip):
+        killed: set[int] = set()
+        while store.standing().active == bad:
+            for pid in set(workers()) - killed:
+                os.kill(pid, signal.SIGKILL)
+                killed.add(pid)
+            time.sleep(0.02)
+        until(lambda: store.standing() == Standing(good, good))
+
+    assert len(killed) == 3
+    assert "3 times" in store.stored()[bad].bad
+    assert sum(fact["event"] == "ended" and "SIGKILL" in fact["why"] for fact in store.journal) == 3
+
+
+def test_a_bundle_that_hangs_is_killed_and_tried_again(write, clip, tmp_path) -> None:
+    store = Store(tmp_path / "state")
+    bundle = install(store, write("one"))
+    agent = Supervisor(store, str(clip), page=None, patience=Patience(confirm_s=0.5, silent_s=3, rest_s=0.1))
+    thread = threading.Thread(target=agent.run)
+    thread.start()
+    until(lambda: not store.standing().on_trial)
+    (hanging,) = workers()
+    os.kill(hanging, signal.SIGSTOP)
+
+    until(lambda: workers() not in ([], [hanging]))
+
+    until(lambda: store.standing() == Standing(bundle, bundle))
+    agent.stop()
+    thread.join(30)
+    assert any(fact["event"] == "ended" and "said nothing" in fact["why"] for fact in store.journal)
+
+
+def test_a_camera_that_is_not_there_is_not_the_bundles_fault(write, tmp_path) -> None:
+    store = Store(tmp_path / "state")
+    good = install(store, write("good"))
+    store.confirm(good)
+    new = install(store, write("new"))
+
+    with running(store, tmp_path / "no_such_clip.avi") as said:
+        until(lambda: sum("RL-CAMERA-002" in line for line in said) >= 4)
+
+    assert store.standing().active == new
+    assert store.stored()[new].bad is None
