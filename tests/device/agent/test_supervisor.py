@@ -3,6 +3,8 @@
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -39,10 +41,10 @@ def until(holds: Callable[[], object], seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
-def workers() -> list[int]:
-    """The processes that run a bundle for us."""
+def workers(agent: int | None = None) -> list[int]:
+    """The processes that run a bundle for an agent, else for us."""
     found = []
-    for children in Path(f"/proc/{os.getpid()}/task").glob("*/children"):
+    for children in Path(f"/proc/{agent or os.getpid()}/task").glob("*/children"):
         for child in children.read_text().split():
             command = Path(f"/proc/{child}/cmdline").read_bytes()
             found += [int(child)] if b"relens.device.agent.worker" in command else []
@@ -104,6 +106,33 @@ def test_a_bundle_that_hangs_is_killed_and_tried_again(write, clip, tmp_path) ->
     agent.stop()
     thread.join(30)
     assert any(fact["event"] == "ended" and "said nothing" in fact["why"] for fact in store.journal)
+
+
+def test_a_bundle_that_was_damaged_on_the_disk_is_rolled_back(write, clip, tmp_path) -> None:
+    store = Store(tmp_path / "state")
+    good = install(store, write("good"))
+    store.confirm(good)
+    bad = install(store, write("bad"))
+    file = store.bundles / bad / "bundle.relens"
+    file.write_bytes(file.read_bytes()[:-1])
+
+    with running(store, clip):
+        until(lambda: store.standing() == Standing(good, good))
+
+    assert store.stored()[bad].bad.startswith("damaged on the disk")
+
+
+def test_the_process_of_a_bundle_ends_with_an_agent_that_was_killed(write, clip, tmp_path) -> None:
+    store = Store(tmp_path / "state")
+    install(store, write("one"))
+    command = [Path(sys.executable).with_name("relens"), "device", "run", "--state", store.folder, "--camera", clip]
+    with subprocess.Popen([*command, "--no-page"], stderr=subprocess.DEVNULL) as agent:
+        until(lambda: workers(agent.pid))
+        (worker,) = workers(agent.pid)
+        agent.kill()
+
+    until(lambda: not Path(f"/proc/{worker}").exists())
+    assert store.standing().starts == 1
 
 
 def test_a_camera_that_is_not_there_is_not_the_bundles_fault(write, tmp_path) -> None:

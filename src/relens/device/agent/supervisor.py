@@ -20,6 +20,9 @@ SLOWER, LEAST_MS, MORE_MB = 3.0, 20.0, 200.0
 """How far a bundle without goals may be from its acceptance: times as slow, but never too slow below so many
 milliseconds; megabytes more, for page and camera, too."""
 
+NOTHING_KNOWN = {"latency": {"median_ms": 1000.0}, "peak_memory_mb": 500.0}
+"""Of a bundle whose acceptance cannot be read any more."""
+
 
 @dataclass(frozen=True)
 class Patience:
@@ -89,14 +92,18 @@ class Supervisor:
             try:
                 with quiet():
                     self.say(f"{file.name}: installed as {install(self.store, file)}")
-            except RelensError as trouble:
-                self.store.journal.note("refused", file=file.name, code=trouble.code, why=trouble.message)
-                self.say(f"{file.name}: {trouble.message}")
+            except (RelensError, OSError) as trouble:
+                self.store.journal.note("refused", file=file.name, why=str(trouble))
+                self.say(f"{file.name}: {trouble}")
             file.unlink(missing_ok=True)
 
     def _attend(self, bundle: str) -> None:
         """Run one bundle until it ends, fails, or another one is to run."""
-        health = Health(self._limits(bundle))
+        try:
+            health = Health(self._limits(bundle))
+        except RelensError as damaged:
+            self._fail(bundle, f"damaged on the disk: {damaged.message}")
+            return
         remembered_s = monotonic()
         file = self.store.bundles / bundle / FILE
         self.say(f"{bundle}: started")
@@ -129,7 +136,7 @@ class Supervisor:
     def _limits(self, bundle: str) -> Limits:
         """From its goals where it has them, else from its acceptance; and what was seen before it came."""
         goals = self.store.open(bundle).manifest.goals
-        accepted = self.store.facts(bundle, ACCEPTED)
+        accepted = self.store.facts(bundle, ACCEPTED) or NOTHING_KNOWN
         standing = self.store.standing()
         before = self.store.facts(standing.good, SEEN) if standing.on_trial and standing.good else None
         usual_ms = max(LEAST_MS, SLOWER * accepted["latency"]["median_ms"])
@@ -159,5 +166,8 @@ class Supervisor:
         self._stopping.wait(self.patience.rest_s)
 
     def _fail(self, bundle: str, why: str) -> None:
-        after = self.store.fail(bundle, why)
-        self.say(f"{bundle}: {why}; {'runs on, for want of another' if after.active == bundle else 'rolled back'}")
+        """Back to the one before; where there is none it is tried again."""
+        if self.store.fail(bundle, why).active == bundle:
+            self._ended(bundle, f"{why}; there is no other to go back to")
+        else:
+            self.say(f"{bundle}: {why}; rolled back")

@@ -29,8 +29,6 @@ class Orders:
     bundle: str
     camera: str
     page: int | None = None
-    host: str = "127.0.0.1"
-    token: str | None = None
     real_time: bool = True
 
 
@@ -77,7 +75,7 @@ def _work(orders: Orders, tell: _Teller) -> None:
     publishers = [senses.publish]
     with ExitStack() as stack:
         if orders.page is not None:
-            page = LivePage(about, loop.status, host=orders.host, port=orders.page, token=orders.token)
+            page = LivePage(about, loop.status, port=orders.page)
             stack.enter_context(page)
             publishers.append(page.publish)
             tell(page=page.url)
