@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from threading import Event
 from time import monotonic
+from typing import Any
 
 from relens.device.agent.health import Health, Limits, Report
 from relens.device.agent.install import install
@@ -20,7 +21,7 @@ SLOWER, LEAST_MS, MORE_MB = 3.0, 20.0, 200.0
 """How far a bundle without goals may be from its acceptance: times as slow, but never too slow below so many
 milliseconds; megabytes more, for page and camera, too."""
 
-NOTHING_KNOWN = {"latency": {"median_ms": 1000.0}, "peak_memory_mb": 500.0}
+NOTHING_KNOWN: dict[str, Any] = {"latency": {"median_ms": 1000.0}, "peak_memory_mb": 500.0}
 """Of a bundle whose acceptance cannot be read any more."""
 
 
