@@ -43,8 +43,13 @@ def write_whole(path: Path, parts: Iterable[bytes]) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-    descriptor = os.open(path.parent, os.O_RDONLY)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make what was renamed in a folder last through a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)  # makes the rename last, too
+        os.fsync(descriptor)
     finally:
         os.close(descriptor)

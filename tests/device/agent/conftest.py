@@ -6,12 +6,22 @@ from pathlib import Path
 import pytest
 
 from relens.bundle import GoldenFrame, Lineage, Manifest, Needs, Tolerance, sampled, write_bundle
+from relens.device.agent import Store, install
 from relens.engines import load_engine
 from relens.graph import Graph, with_signature
 from relens.spec import Goals, InputSpec, OutputSpec
 from relens.vision import VisionModel, frames_from
 
 Write = Callable[..., Path]
+
+
+@pytest.fixture
+def good_and_new(write, tmp_path) -> tuple[Store, str, str]:
+    """A camera with a confirmed bundle and another one on trial."""
+    store = Store(tmp_path / "state")
+    good = install(store, write("good"))
+    store.confirm(good)
+    return store, good, install(store, write("bad"))
 
 
 @pytest.fixture(scope="session")

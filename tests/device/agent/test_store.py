@@ -30,11 +30,8 @@ def test_a_bundle_is_taken_accepted_and_runs_on_trial(write, tmp_path) -> None:
     assert events == [(step, first) for step in (*steps, "confirmed")] + [(step, second) for step in steps]
 
 
-def test_what_failed_goes_back_and_is_not_taken_again_unless_one_insists(write, tmp_path) -> None:
-    store = Store(tmp_path / "state")
-    good = install(store, write("good"))
-    store.confirm(good)
-    bad = install(store, write("bad"))
+def test_what_failed_goes_back_and_is_not_taken_again_unless_one_insists(write, good_and_new) -> None:
+    store, good, bad = good_and_new
 
     store.fail(bad, "it crashed")
 
@@ -79,11 +76,8 @@ def test_bundles_that_nobody_needs_are_dropped(write, tmp_path) -> None:
     assert {one.name for one in store.bundles.iterdir()} == set(names[-2:])
 
 
-def test_a_power_cut_between_the_mark_and_the_way_back_is_mended(write, tmp_path) -> None:
-    store = Store(tmp_path / "state")
-    good = install(store, write("good"))
-    store.confirm(good)
-    bad = install(store, write("bad"))
+def test_a_power_cut_between_the_mark_and_the_way_back_is_mended(good_and_new) -> None:
+    store, good, bad = good_and_new
     store.mark(bad, "cut off here")
 
     store.mend()

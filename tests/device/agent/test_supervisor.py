@@ -20,10 +20,10 @@ QUICK = Patience(confirm_s=1.0, rest_s=0.1)
 
 
 @contextmanager
-def running(store: Store, camera: Path) -> Iterator[list[str]]:
+def running(store: Store, camera: Path, patience: Patience = QUICK) -> Iterator[list[str]]:
     """An agent in a thread, and what it says."""
     said: list[str] = []
-    agent = Supervisor(store, str(camera), page=None, patience=QUICK, say=said.append)
+    agent = Supervisor(store, str(camera), page=None, patience=patience, say=said.append)
     thread = threading.Thread(target=agent.run)
     thread.start()
     try:
@@ -70,11 +70,8 @@ def test_a_bundle_proves_itself_and_the_next_one_comes_through_the_inbox(write, 
     assert workers() == []
 
 
-def test_a_bundle_whose_process_dies_again_and_again_is_rolled_back(write, clip, tmp_path) -> None:
-    store = Store(tmp_path / "state")
-    good = install(store, write("good"))
-    store.confirm(good)
-    bad = install(store, write("bad"))
+def test_a_bundle_whose_process_dies_again_and_again_is_rolled_back(clip, good_and_new) -> None:
+    store, good, bad = good_and_new
 
     with running(store, clip):
         killed: set[int] = set()
@@ -93,26 +90,19 @@ def test_a_bundle_whose_process_dies_again_and_again_is_rolled_back(write, clip,
 def test_a_bundle_that_hangs_is_killed_and_tried_again(write, clip, tmp_path) -> None:
     store = Store(tmp_path / "state")
     bundle = install(store, write("one"))
-    agent = Supervisor(store, str(clip), page=None, patience=Patience(confirm_s=0.5, silent_s=3, rest_s=0.1))
-    thread = threading.Thread(target=agent.run)
-    thread.start()
-    until(lambda: not store.standing().on_trial)
-    (hanging,) = workers()
-    os.kill(hanging, signal.SIGSTOP)
+    with running(store, clip, Patience(confirm_s=0.5, silent_s=3, rest_s=0.1)):
+        until(lambda: not store.standing().on_trial)
+        (hanging,) = workers()
+        os.kill(hanging, signal.SIGSTOP)
 
-    until(lambda: workers() not in ([], [hanging]))
+        until(lambda: workers() not in ([], [hanging]))
 
-    until(lambda: store.standing() == Standing(bundle, bundle))
-    agent.stop()
-    thread.join(30)
+        until(lambda: store.standing() == Standing(bundle, bundle))
     assert any(fact["event"] == "ended" and "said nothing" in fact["why"] for fact in store.journal)
 
 
-def test_a_bundle_that_was_damaged_on_the_disk_is_rolled_back(write, clip, tmp_path) -> None:
-    store = Store(tmp_path / "state")
-    good = install(store, write("good"))
-    store.confirm(good)
-    bad = install(store, write("bad"))
+def test_a_bundle_that_was_damaged_on_the_disk_is_rolled_back(clip, good_and_new) -> None:
+    store, good, bad = good_and_new
     file = store.bundles / bad / "bundle.relens"
     file.write_bytes(file.read_bytes()[:-1])
 
@@ -135,11 +125,8 @@ def test_the_process_of_a_bundle_ends_with_an_agent_that_was_killed(write, clip,
     assert store.standing().starts == 1
 
 
-def test_a_camera_that_is_not_there_is_not_the_bundles_fault(write, tmp_path) -> None:
-    store = Store(tmp_path / "state")
-    good = install(store, write("good"))
-    store.confirm(good)
-    new = install(store, write("new"))
+def test_a_camera_that_is_not_there_is_not_the_bundles_fault(tmp_path, good_and_new) -> None:
+    store, _, new = good_and_new
 
     with running(store, tmp_path / "no_such_clip.avi") as said:
         until(lambda: sum("RL-CAMERA-002" in line for line in said) >= 4)

@@ -9,6 +9,8 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
+from relens.files import sync_folder
+
 MOST_BYTES = 59
 
 
@@ -39,12 +41,3 @@ def write_cell(path: Path, text: str) -> None:
 
 def _short(text: str) -> str:
     return text.replace("\0", " ").encode()[:MOST_BYTES].decode(errors="ignore") or "-"
-
-
-def sync_folder(folder: Path) -> None:
-    """Make what was renamed in a folder last through a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

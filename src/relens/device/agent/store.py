@@ -26,11 +26,11 @@ from typing import Any
 from relens.bundle import open_bundle
 from relens.bundle.archive import read_bytes
 from relens.bundle.bundle import Bundle
-from relens.device.agent.cell import read_cell, sync_folder, write_cell
+from relens.device.agent.cell import read_cell, write_cell
 from relens.device.agent.journal import Journal
 from relens.device.agent.standing import Standing
 from relens.errors import DeviceTrouble
-from relens.files import write_whole
+from relens.files import sync_folder, write_whole
 
 ID_DIGITS = 12
 FILE = "bundle.relens"
@@ -99,11 +99,9 @@ class Store:
             try:
                 room.mkdir()
                 _write_reserved(room / FILE, content)
-                bundle = open_bundle(room / FILE, room)
+                bundle = open_bundle(room / FILE, room)  # writes the model behind it, and syncs the folder with both
                 folder = self.bundles / bundle.sha256[:ID_DIGITS]
                 if not folder.exists():
-                    _sync(bundle.model)
-                    sync_folder(room)
                     room.rename(folder)
                     sync_folder(self.bundles)
                     self.journal.note("verified", bundle=folder.name, name=bundle.manifest.name)
@@ -309,11 +307,6 @@ def _write_reserved(path: Path, content: bytes) -> None:
         os.posix_fallocate(file.fileno(), 0, max(1, len(content)))
         file.write(content)
         file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
         os.fsync(file.fileno())
 
 
