@@ -28,7 +28,7 @@ from relens.vision import frames_from
 
 CUT = ChannelsStep(speedup=1.1)
 HEAL = HealStep(epochs=6, batch=16, learning_rate=5e-3)
-QAT = QatStep(epochs=2, batch=16, learning_rate=1e-3)
+QAT = QatStep(epochs=2, batch=16, learning_rate=1e-2)
 
 
 class Notes:
@@ -102,7 +102,7 @@ def test_a_second_build_takes_only_the_steps_that_changed(shapes, tmp_path) -> N
     same, changed = Notes(), Notes()
 
     build(_project(shapes, CUT, HEAL, QAT), tmp_path / "b.relens", progress=same, latency_seconds=0.2)
-    other = QAT.model_copy(update={"learning_rate": 5e-4})
+    other = QAT.model_copy(update={"learning_rate": 5e-3})
     build(_project(shapes, CUT, HEAL, other), tmp_path / "c.relens", progress=changed, latency_seconds=0.2)
 
     assert same.kept == ["channels", "heal", "qat"]

@@ -19,25 +19,39 @@ def numbers(weight: Any) -> Array:
     return np.asarray(ops.convert_to_numpy(ops.stop_gradient(weight)))
 
 
+class KernelLayer(keras.layers.Layer):
+    """What a kernel passes through before use, such as fake quantization.
+
+    unit, bias_unit: what kernel and bias are counted in while they are trained; they broadcast against the two. An
+        optimizer like Adam moves all numbers by steps of about one size, and folded kernels and equalized ones differ
+        by a factor of 10,000 from channel to channel.
+    """
+
+    unit: Any = 1.0
+    bias_unit: Any = 1.0
+
+
 class Weighted(keras.layers.Layer):
     """A kernel, a bias, and a linear operation of them.
 
     Args:
         kernel: in Keras's layout, float32.
         bias: (D,), or None.
-        kernel_layer: what the kernel passes through before use, such as fake quantization.
+        kernel_layer: what the kernel passes through before use; it says in what units the two are trained.
     """
 
     kernel_position = 1
     bias_position = 2
 
-    def __init__(self, kernel: Array, bias: Array | None, kernel_layer: Any | None = None, **options: Any) -> None:
+    def __init__(
+        self, kernel: Array, bias: Array | None, kernel_layer: KernelLayer | None = None, **options: Any
+    ) -> None:
         super().__init__(**options)
+        self.kernel_layer = kernel_layer
+        if kernel_layer is not None:
+            kernel, bias = kernel / kernel_layer.unit, None if bias is None else bias / kernel_layer.bias_unit
         self.kernel = self._weight("kernel", kernel)
         self.bias = None if bias is None else self._weight("bias", bias)
-        self.kernel_layer = kernel_layer
-        if kernel_layer is not None and not kernel_layer.built:
-            kernel_layer.build(kernel.shape)
         self.built = True
 
     def _weight(self, name: str, value: Array) -> Any:
@@ -47,9 +61,16 @@ class Weighted(keras.layers.Layer):
 
     def call(self, x: Any) -> Any:
         """(N, ...) float32 -> (N, ..., D) float32."""
-        kernel = self.kernel if self.kernel_layer is None else self.kernel_layer(self.kernel)
+        kernel, bias = self.used()
         y = self.linear(x, kernel)
-        return y if self.bias is None else y + self.bias
+        return y if bias is None else y + bias
+
+    def used(self) -> tuple[Any, Any]:
+        """Kernel and bias, or None, as the operation takes them."""
+        layer = self.kernel_layer
+        if layer is None:
+            return self.kernel, self.bias
+        return layer(self.kernel * layer.unit), None if self.bias is None else self.bias * layer.bias_unit
 
     def linear(self, x: Any, kernel: Any) -> Any:
         """The operation without its bias."""
@@ -61,9 +82,8 @@ class Weighted(keras.layers.Layer):
 
     def operands(self, scale: Array | None = None, shift: Array | None = None) -> dict[int, Array]:
         """Operand position -> constant in the graph's layout, for outputs `y * scale + shift`, both (D,)."""
-        kernel = self.kernel if self.kernel_layer is None else self.kernel_layer(self.kernel)
-        kernel = self.stored(numbers(kernel))
-        bias = None if self.bias is None else numbers(self.bias)
+        kernel, bias = self.used()
+        kernel, bias = self.stored(numbers(kernel)), None if bias is None else numbers(bias)
         if scale is not None and shift is not None:
             kernel = kernel * scale.reshape([-1 if axis == self.channel_axis else 1 for axis in range(kernel.ndim)])
             bias = (0.0 if bias is None else bias) * scale + shift

@@ -11,6 +11,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from relens.graph import Op, Tensor
+from relens.lift.layers import KernelLayer
 
 Value = Any
 """A numpy constant, or a `keras.KerasTensor` that holds the graph's tensor for every picture, one picture after the
@@ -39,7 +40,7 @@ class Additions:
     entry: the same for the model's inputs, the graph's and results of kept operations; `tensor` where left out.
     """
 
-    kernel: Callable[[Op], keras.layers.Layer | None] = lambda op: None
+    kernel: Callable[[Op], KernelLayer | None] = lambda op: None
     linear: Callable[[Op, int], keras.layers.Layer | None] = lambda op, channels: None
     tensor: Callable[[Tensor], keras.layers.Layer | None] = lambda tensor: None
     entry: Callable[[Tensor], keras.layers.Layer | None] | None = None

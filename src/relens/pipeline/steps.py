@@ -123,7 +123,7 @@ def repair(step: RepairStep, graph: Graph, kitchen: Kitchen) -> Made:
 
 def qat(step: QatStep, graph: Graph, kitchen: Kitchen) -> Made:
     """An integer file, trained with its roundings from where cheap repair ends."""
-    from relens.compress.qat import QAT_SETTINGS, quantization_aware
+    from relens.compress.qat import default_settings, quantization_aware
     from relens.compress.repair import repair
 
     start = repair(graph, kitchen.samples, weight_bits=step.bits, most_float=step.most_float)
@@ -135,7 +135,7 @@ def qat(step: QatStep, graph: Graph, kitchen: Kitchen) -> Made:
         bits=step.bits,
         ranges=start.ranges,
         keep_float=start.keep_float,
-        settings=replace(QAT_SETTINGS, **_training(step)),
+        settings=replace(default_settings(step.bits), **_training(step)),
         checkpoint=kitchen.cache.folder / f"qat-{graph.sha256[:16]}.npz",
         progress=partial(_told, kitchen.progress),
     )
@@ -149,7 +149,8 @@ def _pictures(kitchen: Kitchen) -> Any:
 
 
 def _training(step: DistilStep | HealStep | QatStep) -> dict[str, Any]:
-    return {"epochs": step.epochs, "batch": step.batch, "learning_rate": step.learning_rate}
+    given = {"epochs": step.epochs, "batch": step.batch, "learning_rate": step.learning_rate}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _untrained(kept: Sequence[Any]) -> list[str]:

@@ -75,7 +75,8 @@ class QatStep(Strict):
     It ends a recipe.
 
     bits: of the weights. 7 for engines that saturate; 4 for smaller files, which are no faster. most_float: as in
-    `repair`.
+    `repair`. learning_rate: levels of the integer grid that a training step moves a weight by; default: 0.003, and 0.01
+    with 4 bits.
     """
 
     step: Literal["qat"] = "qat"
@@ -83,7 +84,7 @@ class QatStep(Strict):
     most_float: float = Field(default=0.0, ge=0, lt=1)
     epochs: int = Field(default=10, ge=1)
     batch: int = Field(default=32, ge=2)
-    learning_rate: float = Field(default=2e-4, gt=0)
+    learning_rate: float | None = Field(default=None, gt=0)
 
 
 Step = Annotated[DistilStep | LayersStep | ChannelsStep | HealStep | RepairStep | QatStep, Field(discriminator="step")]

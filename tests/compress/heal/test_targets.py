@@ -19,14 +19,18 @@ def test_what_a_kept_operation_reads_is_matched_in_place_of_what_it_makes(lesson
     assert (first.tensor, first.kind) == (softmax.inputs[0], "values")
 
 
-def test_a_detector_learns_its_one_tensor_of_boxes_and_the_features_of_every_head(yolox_graph) -> None:
+def test_a_detector_learns_boxes_as_values_and_scores_as_questions_and_the_features_of_every_head(yolox_graph) -> None:
     graph = Graph.read(yolox_graph)
 
-    first, *features = targets(graph)
+    found = targets(graph)
 
-    assert (first.tensor, first.kind) == (graph.outputs[0].index, "values")
-    shapes = sorted({graph.tensors[target.tensor].shape[1] for target in features})
-    assert (shapes, len(list(heads(graph)))) == ([13, 26, 52], 9), "boxes, objectness and classes at three strides"
+    kinds = [target.kind for target in found]
+    assert kinds[:9] == ["values", "independent", "independent"] * 3, "boxes, objectness and classes at three strides"
+    assert [graph.tensors[target.tensor].shape[-1] for target in found[:9]] == [4, 1, 80] * 3
+    features = [target.tensor for target in found[9:]]
+    assert set(kinds[9:]) == {"feature"}
+    assert sorted({graph.tensors[tensor].shape[1] for tensor in features}) == [13, 26, 52]
+    assert len(list(heads(graph))) == 9
 
 
 def test_where_a_kept_operation_reads_whole_numbers_the_floats_they_come_from_are_matched(interrupted) -> None:

@@ -25,7 +25,7 @@ from relens.vision import frames_from
 
 graph, pictures, target = Graph.read(Path(sys.argv[1])), frames_from(Path(sys.argv[2])), Path(sys.argv[3])
 samples = calibration_samples(pictures.spread(32), InputSpec(), graph.inputs[0])
-settings = replace(QAT_SETTINGS, epochs=4, learning_rate=1e-3)
+settings = replace(QAT_SETTINGS, epochs=4, learning_rate=1e-2)
 made = quantization_aware(graph, graph, Pictures(pictures, InputSpec()), samples, bits=4, settings=settings)
 made.candidate.graph.write(target)
 spoilt = Graph.read(Path(sys.argv[4]))

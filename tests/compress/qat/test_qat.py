@@ -10,13 +10,13 @@ from ai_edge_litert.interpreter import Interpreter
 from relens.compress.heal import Pictures
 from relens.compress.heal.bridge import Bridge
 from relens.compress.qat import QAT_SETTINGS, quantization_aware
-from relens.compress.qat.layers import FakeQuantizedKernel, FakeQuantizedTensor, clipping, on_grid
+from relens.compress.qat.layers import FakeQuantizedKernel, FakeQuantizedTensor, on_grid
 from relens.compress.qat.plan import plan
 from relens.compress.qat.training import _dressed
 from relens.graph import Graph
 from relens.quantize import quantize
 
-SETTINGS = replace(QAT_SETTINGS, epochs=4, learning_rate=1e-3)
+SETTINGS = replace(QAT_SETTINGS, epochs=6, batch=8, learning_rate=1e-2)
 
 
 @pytest.mark.parametrize(("bits", "io"), [(8, "float32"), (8, "int8"), (7, "int8"), (4, "float32")])
@@ -171,13 +171,6 @@ def test_every_channel_of_a_rounded_kernel_reaches_its_last_level(bits, top) -> 
     steps = rounded / (largest / top)
     assert np.abs(steps - np.round(steps)).max() < 1e-3
     assert np.unique(np.round(steps)).size <= 2 * top + 1
-
-
-def test_clipping_finds_the_scale_of_least_error() -> None:
-    kernel = np.full((1, 1, 100, 1), 0.1, np.float32)
-    kernel[0, 0, 0, 0] = 1.0  # one outlier
-
-    assert clipping(kernel, (0, 1, 2), 7).item() < 1.0
 
 
 def _check_ranges(ranges: Mapping[str, tuple[float, float]], file: Graph, plain: Graph) -> None:

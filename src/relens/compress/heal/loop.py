@@ -199,7 +199,7 @@ class _Run:
 
     def _turn(self, batches: Batches, told: "_Told") -> float:
         """All batches once: their mean loss."""
-        if not self.model.crosses:
+        if not self.model.crosses:  # Keras ends a fit with the averaged weights
             history = self.model.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=[told])
             return float(history.history["loss"][-1])
         self.model.reset_metrics()
@@ -208,6 +208,7 @@ class _Run:
             pictures, *labels = batches[place]
             said = self.model.train_on_batch(self.model.both(pictures), *labels, return_dict=True)
             told.on_train_batch_end(place)
+        self.optimizer.finalize_variable_values(self.model.trainable_variables)
         return float(said["loss"])
 
     def _batches(self, epoch: int) -> Batches:
@@ -267,7 +268,8 @@ def scheduled_adam(settings: HealSettings, steps: int) -> keras.optimizers.Optim
     schedule = keras.optimizers.schedules.CosineDecay(
         0.0, max(1, total - warm_up), alpha=0.01, warmup_target=settings.learning_rate, warmup_steps=warm_up
     )
-    return keras.optimizers.Adam(schedule, global_clipnorm=5.0)
+    momentum = 1.0 - 1.0 / (1.0 + settings.average * steps)
+    return keras.optimizers.Adam(schedule, global_clipnorm=5.0, use_ema=settings.average > 0, ema_momentum=momentum)
 
 
 def _key(teacher: Graph, student: Graph, pictures: Pictures, settings: HealSettings) -> str:

@@ -63,10 +63,11 @@ def paired(teacher: Graph, student: Graph, settings: HealSettings, clean: CleanB
         model.compile(jit_compile=compiles())
     bridge = Bridge(master)
     names = [_output_name(seen_teacher, target.tensor) for target in theirs]
-    spreads = _spreads(master.model, names, map(bridge, clean.of(teacher.inputs[0])))
+    watched = dict(zip(names, theirs, strict=True))
+    spreads = _spreads(master.model, watched, map(bridge, clean.of(teacher.inputs[0])), settings.temperature)
     pairs = [
-        Pair(your, name, _output_name(seen_student, your.tensor), _weight(your, settings), spreads[name])
-        for name, your in zip(names, mine, strict=True)
+        Pair(your, name, _output_name(seen_student, your.tensor), weight, spreads[name])
+        for name, your, weight in zip(names, mine, _weights(mine, settings), strict=True)
     ]
     return Healing(
         bridge,
@@ -105,29 +106,49 @@ def _fits(target: Target, teacher: tuple[int, ...], student: tuple[int, ...]) ->
     return target.kind == "feature" or np.prod(teacher) == np.prod(student)
 
 
-def _weight(target: Target, settings: HealSettings) -> float:
-    return settings.feature_weight if target.kind == "feature" else 1.0
+def _weights(every: Sequence[Target], settings: HealSettings) -> list[float]:
+    """All that is answered counts 1 together, and so do the features, times their weight."""
+    features = sum(target.kind == "feature" for target in every)
+    answers = len(every) - features
+    return [settings.feature_weight / features if target.kind == "feature" else 1.0 / answers for target in every]
 
 
 def _output_name(graph: Graph, index: int) -> str:
     return next(tensor.name for tensor in graph.outputs if tensor.index == index)
 
 
-def _spreads(teacher: keras.Model, names: Sequence[str], clean: Iterable[Any]) -> dict[str, NDArray[np.float32]]:
-    """The variance (C,) of each channel of these outputs over some pictures."""
-    moments: dict[str, list[Any]] = {name: [0.0, 0.0] for name in names}
+def _spreads(
+    teacher: keras.Model, watched: Mapping[str, Target], clean: Iterable[Any], temperature: float
+) -> dict[str, NDArray[np.float32]]:
+    """How much the teacher's outputs, by name, vary over some pictures: `Pair.spread`."""
+    moments: dict[str, list[Any]] = {name: [0.0, 0.0] for name in watched}
     count = 0
     for batch in clean:
         answers = teacher.predict_on_batch(batch)
         count += 1
         for name, sums in moments.items():
             rows = _by_channel(answers[name]).astype(np.float64)
+            if watched[name].kind == "independent":
+                rows = 1 / (1 + np.exp(-rows / temperature))
+                sums[1] += _entropy(rows).mean(axis=0)
+            else:
+                sums[1] += np.square(rows).mean(axis=0)
             sums[0] += rows.mean(axis=0)
-            sums[1] += np.square(rows).mean(axis=0)
     return {
-        name: np.asarray(squares / count - np.square(total / count), np.float32)
-        for name, (total, squares) in moments.items()
+        name: np.asarray(
+            _entropy(total / count) - other / count
+            if watched[name].kind == "independent"
+            else other / count - np.square(total / count),
+            np.float32,
+        )
+        for name, (total, other) in moments.items()
     }
+
+
+def _entropy(chance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of yes-or-no questions, in nats."""
+    sure = np.clip(chance, 1e-12, 1 - 1e-12)
+    return np.asarray(-sure * np.log(sure) - (1 - sure) * np.log(1 - sure))
 
 
 def _by_channel(values: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -36,9 +36,9 @@ def targets(
     varying = _varying(graph)
     computed = {index: op for index, op in graph.producers.items() if op.index not in kept and index in varying}
     ends = _ends(graph, kept if read is None else read, computed)
-    found = [_output_target(index, computed) for index in ends]
+    found = [target for index in ends for target in _output_targets(index, computed)]
     if features:
-        inner = dict.fromkeys(op.inputs[_data_position(op)] for op in heads(graph, ends))
+        inner = dict.fromkeys(op.inputs[data_position(op)] for op in heads(graph, ends))
         found += [Target(index, "feature") for index in inner if index in computed]
     return tuple(dict.fromkeys(found))
 
@@ -79,17 +79,28 @@ def _varying(graph: Graph) -> set[int]:
     return found
 
 
-def _output_target(index: int, computed: dict[int, Op]) -> Target:
-    """The logits in front of a softmax or a sigmoid, where the output is nothing but one of these."""
-    start = index
-    while (op := computed.get(index)) is not None:
-        if op.name in _SCORES and getattr(op.options, "beta", 1.0) == 1.0 and op.inputs[0] in computed:
-            return Target(op.inputs[0], _SCORES[op.name])
-        if op.name not in _PLAIN:
-            break
-        index = op.inputs[0]
-    return Target(start, "values")
+def _output_targets(index: int, computed: dict[int, Op]) -> tuple[Target, ...]:
+    """Of an output that holds scores side by side with other things, each part; else the output itself."""
+    found = tuple(_parts(index, computed))
+    return found if any(part.kind != "values" for part in found) else (Target(index, "values"),)
 
 
-def _data_position(op: Op) -> int:
+def _parts(index: int, computed: dict[int, Op]) -> Iterator[Target]:
+    """The logits in front of each softmax or sigmoid that is only joined with others, and the rest as it is."""
+    op = computed.get(index)
+    if op is None:
+        return
+    if op.name in _PLAIN and op.inputs[0] in computed:
+        yield from _parts(op.inputs[0], computed)
+    elif op.name == "CONCATENATION":
+        for operand in op.inputs:
+            yield from _parts(operand, computed)
+    elif op.name in _SCORES and getattr(op.options, "beta", 1.0) == 1.0 and op.inputs[0] in computed:
+        yield Target(op.inputs[0], _SCORES[op.name])
+    else:
+        yield Target(index, "values")
+
+
+def data_position(op: Op) -> int:
+    """Which operand of an operation with weights holds the data."""
     return 2 if op.name == "TRANSPOSE_CONV" else 0

@@ -19,7 +19,8 @@ _TEACHERS = "teacher: "
 class Pair:
     """A target, under the name of the teacher's and the student's output, with its weight in the loss.
 
-    spread: the variance of each of the teacher's channels, (C,).
+    spread: how much each of the teacher's channels varies, (C,): the variance; of `independent` answers, at the
+        temperature, the nats that it costs to know no more than how often each is yes.
     """
 
     target: Target
@@ -33,10 +34,13 @@ class Match(keras.layers.Layer):
     """How far the student is from the teacher in one target; 0 is perfect, about 1 is knowing nothing.
 
     classes: Kullback-Leibler divergence of softened distributions, times the square of the temperature (Hinton et al.
-        2015). independent: the same for each yes-or-no question. values: squared difference in units of the teacher's
-        own spread, channel by channel over the last axis, linear for outliers. feature: squared difference in units
-        of the teacher's spread. Features, and values that a kept operation reads, pass through a trained projection
-        where the student has other channels (Romero et al. 2015).
+        2015).
+    independent: the same for each yes-or-no question, in units of what knowing only its average costs, so that a
+        detector's thousands of cells without an object do not drown the others.
+    values: squared difference in units of the teacher's own spread, channel by channel over the last axis, linear for
+        outliers.
+    feature: squared difference in units of the teacher's spread. Features, and values that a kept operation reads,
+        pass through a trained projection where the student has other channels (Romero et al. 2015).
     """
 
     def __init__(
@@ -44,6 +48,7 @@ class Match(keras.layers.Layer):
     ) -> None:
         super().__init__()
         self.kind, self.temperature = target.kind, temperature
+        self.information = max(float(spread.mean()), 1e-6)
         # Channels that hardly move count by the whole tensor's spread: noise must not be magnified.
         self.scale = 1.0 / np.sqrt(np.maximum(spread, 0.01 * spread.mean()) + 1e-12)
         self.projection: Any | None = None
@@ -71,7 +76,8 @@ class Match(keras.layers.Layer):
             teacher, student = (ops.stack([z, ops.zeros_like(z)], axis=-1) for z in (teacher, student))
         t, s = teacher / self.temperature, student / self.temperature
         gap = ops.log_softmax(t, axis=-1) - ops.log_softmax(s, axis=-1)
-        return self.temperature**2 * ops.mean(ops.sum(ops.softmax(t, axis=-1) * gap, axis=-1))
+        nats = ops.mean(ops.sum(ops.softmax(t, axis=-1) * gap, axis=-1))
+        return nats / self.information if self.kind == "independent" else self.temperature**2 * nats
 
 
 class Healing(keras.Model):
@@ -157,7 +163,7 @@ class Healing(keras.Model):
     def distance(self, teacher: Any, student: Any) -> float:
         """The loss of the outputs alone, features aside, between answers that are given as arrays."""
         return sum(
-            float(match(teacher[pair.teacher], student[pair.student]))
+            pair.weight * float(match(teacher[pair.teacher], student[pair.student]))
             for match, pair in zip(self.matches, self.pairs, strict=True)
             if match.kind != "feature"
         )

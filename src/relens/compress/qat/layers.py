@@ -7,14 +7,18 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from relens.lift.layers import KernelLayer
+
 LEVELS = 255  # of an 8-bit activation
+END_STEP = 1 / 32  # the share of an end that it moves by where a weight moves by a level
+LEAST = np.float32(1e-8)  # what the largest weight of a channel of zeros counts as
 
 
 class FakeQuantizedTensor(keras.layers.Layer):
     """An activation on 256 levels between a low and a high end, zero among them.
 
     The ends are trained by the gradient of the rounding error inside and of the clipping outside (LSQ+, Bhalgat et
-    al. 2020), as factors of where they start, so that one learning rate suits every tensor.
+    al. 2020), as factors of where they start, and in steps that suit the weights' learning rate.
 
     Args:
         low, high: the ends at the start; low <= 0 <= high.
@@ -37,40 +41,42 @@ class FakeQuantizedTensor(keras.layers.Layer):
         return float(low), float(high)
 
     def _ends(self) -> tuple[Any, Any]:
-        factors = ops.exp(self.factors)
+        factors = ops.exp(self.factors * END_STEP)
         return self.low * factors[0], self.high * factors[1]
 
 
-class FakeQuantizedKernel(keras.layers.Layer):
-    """A kernel on `2 n + 1` symmetric levels, with one scale a channel.
+class FakeQuantizedKernel(KernelLayer):
+    """A kernel on `2 n + 1` symmetric levels, with one scale a channel. It is trained in levels, as its scale is.
 
-    8 and 7 bits: the largest weight of a channel decides, n = 127 or 63. 4 bits: the scale starts where the squared
-    error is least and is trained (LSQ, Esser et al. 2020), but never so large that no weight reaches the last level:
-    so the quantizer finds the very same grid again in the rounded weights.
+    8 and 7 bits: the largest weight of a channel decides, n = 127 or 63. 4 bits: the scale starts there, as in the file
+    that training starts from, and is trained (LSQ, Esser et al. 2020), but never so large that no weight reaches the
+    last level: so the quantizer finds the very same grid again in the rounded weights.
 
     Args:
         kernel: (...,) float32, to start from.
         axes: those that share one scale.
         bits: 8, 7 or 4.
+        reach: of what it is multiplied with, which says how far a level moves the answer: the bias is trained in that.
     """
 
-    def __init__(self, kernel: NDArray[np.float32], axes: tuple[int, ...], bits: int, **options: Any) -> None:
+    def __init__(
+        self, kernel: NDArray[np.float32], axes: tuple[int, ...], bits: int, reach: float = 1.0, **options: Any
+    ) -> None:
         super().__init__(**options)
         self.axes, self.bits, self.top = axes, bits, 2 ** (bits - 1) - 1
+        self.unit = np.maximum(np.abs(kernel).max(axes, keepdims=True), LEAST) / self.top
+        self.bias_unit = self.unit.ravel() * np.float32(reach)
         self.factors: Any | None = None
         if bits < 7:
-            start = np.log(clipping(kernel, axes, self.top)).astype(np.float32)
-            self.factors = self.add_weight(shape=start.shape, initializer="zeros", name="factors")
-            self.factors.assign(start)
-            self.start = np.abs(kernel).max(axes, keepdims=True) / self.top
+            self.factors = self.add_weight(shape=self.unit.shape, initializer="zeros", name="factors")
         self.built = True
 
     def call(self, kernel: Any) -> Any:
         """The rounded kernel."""
         largest = ops.stop_gradient(ops.max(ops.abs(kernel), axis=self.axes, keepdims=True))
-        scale = ops.maximum(largest, 1e-8) / self.top
+        scale = ops.maximum(largest, LEAST) / self.top
         if self.factors is not None:
-            scale = ops.minimum(ops.maximum(self.start, 1e-8) * ops.exp(self.factors), scale)
+            scale = ops.minimum(self.unit * ops.exp(self.factors / self.top), scale)
         return straight_through(ops.clip(kernel / scale, -self.top, self.top)) * scale
 
 
@@ -102,14 +108,3 @@ def _dot(a: Any, b: Any) -> Any:
 def straight_through(x: Any) -> Any:
     """`x` rounded half to even; the gradient passes as if it were not."""
     return x + ops.stop_gradient(ops.round(x) - x)
-
-
-def clipping(kernel: NDArray[np.float32], axes: tuple[int, ...], top: int) -> NDArray[np.float64]:
-    """The share of each channel's largest weight at which the squared rounding error is least: axes kept as 1."""
-    largest = np.maximum(np.abs(kernel).max(axes, keepdims=True), 1e-8)
-    best, error = np.ones_like(largest, np.float64), np.full(largest.shape, np.inf)
-    for share in np.linspace(0.4, 1.0, 25):
-        scale = largest * share / top
-        found = np.square(np.clip(np.round(kernel / scale), -top, top) * scale - kernel).sum(axes, keepdims=True)
-        best, error = np.where(found < error, share, best), np.minimum(error, found)
-    return best
