@@ -269,7 +269,17 @@ def scheduled_adam(settings: HealSettings, steps: int) -> keras.optimizers.Optim
         0.0, max(1, total - warm_up), alpha=0.01, warmup_target=settings.learning_rate, warmup_steps=warm_up
     )
     momentum = 1.0 - 1.0 / (1.0 + settings.average * steps)
-    return keras.optimizers.Adam(schedule, global_clipnorm=5.0, use_ema=settings.average > 0, ema_momentum=momentum)
+    return AveragingAdam(schedule, global_clipnorm=5.0, use_ema=settings.average > 0, ema_momentum=momentum)
+
+
+class AveragingAdam(keras.optimizers.Adam):
+    """Adam whose averages stay its own when they become the weights: JAX takes no buffer twice into a step."""
+
+    def finalize_variable_values(self, var_list: Iterable[Any]) -> None:
+        """Keras calls it when a fit ends."""
+        if self.use_ema:
+            for variable, average in zip(var_list, self._model_variables_moving_average, strict=True):
+                variable.assign(keras.ops.copy(average))
 
 
 def _key(teacher: Graph, student: Graph, pictures: Pictures, settings: HealSettings) -> str:
