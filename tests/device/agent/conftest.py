@@ -1,18 +1,23 @@
-"""Small bundles around the shape classifier, each with another name and so another id."""
+"""Small bundles, each with another name and so another id."""
 
-from collections.abc import Callable
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 
 from relens.bundle import GoldenFrame, Lineage, Manifest, Needs, Tolerance, sampled, write_bundle
-from relens.device.agent import Store, install
+from relens.device.agent import Patience, Store, Supervisor, install
 from relens.engines import load_engine
 from relens.graph import Graph, with_signature
 from relens.spec import Goals, InputSpec, OutputSpec
-from relens.vision import VisionModel, frames_from
+from relens.vision import Frame, VisionModel, frames_from
 
 Write = Callable[..., Path]
+QUICK = Patience(confirm_s=1.0, rest_s=0.1)
 
 
 @pytest.fixture
@@ -25,21 +30,35 @@ def good_and_new(write, tmp_path) -> tuple[Store, str, str]:
 
 
 @pytest.fixture(scope="session")
-def write(shapes, tmp_path_factory) -> Write:
-    """Write a bundle, by name; `values` are the manifest's, `off` spoils what the golden frames expect."""
-    folder = tmp_path_factory.mktemp("bundles")
-    model, spec, output = with_signature(Graph.read(shapes.graph)), InputSpec(), OutputSpec()
-    vision = VisionModel(load_engine(shapes.graph), spec, output)
-    frames = list(frames_from(shapes.calibration, 2))
-    answers = [sampled(vision.infer(vision.prepare(frame))) for frame in frames]
+def write(shapes, write_around, tmp_path_factory) -> Write:
+    """Write a bundle around the shape classifier, by name, as `write_around` does."""
+    folder, frames = tmp_path_factory.mktemp("bundles"), list(frames_from(shapes.calibration, 2))
+    labels = tuple(shapes.labels.read_text().split())
 
     def make(name: str, off: float = 0.0, **values) -> Path:
+        return write_around(shapes.graph, labels, frames, folder / f"{name}.relens", off, **values)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def write_around() -> Write:
+    """Write a bundle around a classifier: its file, labels, golden frames, the bundle's path. `values` are the
+    manifest's, `off` spoils what the golden frames expect.
+    """
+
+    def make(
+        file: Path, labels: Sequence[str], frames: Sequence[Frame], path: Path, off: float = 0.0, **values
+    ) -> Path:
+        model, spec, output = with_signature(Graph.read(file)), InputSpec(), OutputSpec()
+        vision = VisionModel(load_engine(file), spec, output)
+        answers = [sampled(vision.infer(vision.prepare(frame))) for frame in frames]
         golden = [
             GoldenFrame(f"{place:03d}", frame, {key: value + off for key, value in answer.items()})
             for place, (frame, answer) in enumerate(zip(frames, answers, strict=True))
         ]
         draft = {
-            "name": name,
+            "name": path.stem,
             "task": "classification",
             "scheme": "float32",
             "input": spec,
@@ -52,8 +71,55 @@ def write(shapes, tmp_path_factory) -> Write:
             ),
             "files": (),
         }
-        path = folder / f"{name}.relens"
-        write_bundle(path, Manifest(**(draft | values)), model, shapes.labels.read_text().split(), golden)
+        write_bundle(path, Manifest(**(draft | values)), model, labels, golden)
         return path
 
     return make
+
+
+@pytest.fixture(scope="session")
+def running() -> Callable[..., AbstractContextManager[list[str]]]:
+    """An agent in a thread, and what it says: store, camera, `Patience`, real_time."""
+    return _running
+
+
+@pytest.fixture(scope="session")
+def until() -> Callable[..., None]:
+    """Wait until something holds, for at most so many seconds."""
+    return _until
+
+
+@pytest.fixture(scope="session")
+def workers() -> Callable[..., list[int]]:
+    """The processes that run a bundle for an agent, by its process id, else for us."""
+    return _workers
+
+
+@contextmanager
+def _running(store: Store, camera: Path, patience: Patience = QUICK, *, real_time: bool = True) -> Iterator[list[str]]:
+    said: list[str] = []
+    agent = Supervisor(store, str(camera), page=None, real_time=real_time, patience=patience, say=said.append)
+    thread = threading.Thread(target=agent.run)
+    thread.start()
+    try:
+        yield said
+    finally:
+        agent.stop()
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def _until(holds: Callable[[], object], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.05)
+
+
+def _workers(agent: int | None = None) -> list[int]:
+    found = []
+    for children in Path(f"/proc/{agent or os.getpid()}/task").glob("*/children"):
+        for child in children.read_text().split():
+            command = Path(f"/proc/{child}/cmdline").read_bytes()
+            found += [int(child)] if b"relens.device.agent.worker" in command else []
+    return found

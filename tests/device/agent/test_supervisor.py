@@ -5,53 +5,19 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from relens.device.agent import Patience, Standing, Store, Supervisor, install
+from relens.device.agent import Patience, Standing, Store, install
 
 pytestmark = pytest.mark.alone
-QUICK = Patience(confirm_s=1.0, rest_s=0.1)
 
 
-@contextmanager
-def running(store: Store, camera: Path, patience: Patience = QUICK) -> Iterator[list[str]]:
-    """An agent in a thread, and what it says."""
-    said: list[str] = []
-    agent = Supervisor(store, str(camera), page=None, patience=patience, say=said.append)
-    thread = threading.Thread(target=agent.run)
-    thread.start()
-    try:
-        yield said
-    finally:
-        agent.stop()
-        thread.join(30)
-        assert not thread.is_alive()
-
-
-def until(holds: Callable[[], object], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.05)
-
-
-def workers(agent: int | None = None) -> list[int]:
-    """The processes that run a bundle for an agent, else for us."""
-    found = []
-    for children in Path(f"/proc/{agent or os.getpid()}/task").glob("*/children"):
-        for child in children.read_text().split():
-            command = Path(f"/proc/{child}/cmdline").read_bytes()
-            found += [int(child)] if b"relens.device.agent.worker" in command else []
-    return found
-
-
-def test_a_bundle_proves_itself_and_the_next_one_comes_through_the_inbox(write, clip, tmp_path) -> None:
+def test_a_bundle_proves_itself_and_the_next_one_comes_through_the_inbox(
+    write, clip, tmp_path, running, until, workers
+) -> None:
     store = Store(tmp_path / "state")
     first = install(store, write("first"))
 
@@ -70,7 +36,9 @@ def test_a_bundle_proves_itself_and_the_next_one_comes_through_the_inbox(write, 
     assert workers() == []
 
 
-def test_a_bundle_whose_process_dies_again_and_again_is_rolled_back(clip, good_and_new) -> None:
+def test_a_bundle_whose_process_dies_again_and_again_is_rolled_back(
+    clip, good_and_new, running, until, workers
+) -> None:
     store, good, bad = good_and_new
 
     with running(store, clip):
@@ -87,7 +55,7 @@ def test_a_bundle_whose_process_dies_again_and_again_is_rolled_back(clip, good_a
     assert sum(fact["event"] == "ended" and "SIGKILL" in fact["why"] for fact in store.journal) == 3
 
 
-def test_a_bundle_that_hangs_is_killed_and_tried_again(write, clip, tmp_path) -> None:
+def test_a_bundle_that_hangs_is_killed_and_tried_again(write, clip, tmp_path, running, until, workers) -> None:
     store = Store(tmp_path / "state")
     bundle = install(store, write("one"))
     with running(store, clip, Patience(confirm_s=0.5, silent_s=3, rest_s=0.1)):
@@ -101,7 +69,7 @@ def test_a_bundle_that_hangs_is_killed_and_tried_again(write, clip, tmp_path) ->
     assert any(fact["event"] == "ended" and "said nothing" in fact["why"] for fact in store.journal)
 
 
-def test_a_bundle_that_was_damaged_on_the_disk_is_rolled_back(clip, good_and_new) -> None:
+def test_a_bundle_that_was_damaged_on_the_disk_is_rolled_back(clip, good_and_new, running, until) -> None:
     store, good, bad = good_and_new
     file = store.bundles / bad / "bundle.relens"
     file.write_bytes(file.read_bytes()[:-1])
@@ -112,7 +80,7 @@ def test_a_bundle_that_was_damaged_on_the_disk_is_rolled_back(clip, good_and_new
     assert store.stored()[bad].bad.startswith("damaged on the disk")
 
 
-def test_the_process_of_a_bundle_ends_with_an_agent_that_was_killed(write, clip, tmp_path) -> None:
+def test_the_process_of_a_bundle_ends_with_an_agent_that_was_killed(write, clip, tmp_path, until, workers) -> None:
     store = Store(tmp_path / "state")
     install(store, write("one"))
     command = [Path(sys.executable).with_name("relens"), "device", "run", "--state", store.folder, "--camera", clip]
@@ -125,7 +93,7 @@ def test_the_process_of_a_bundle_ends_with_an_agent_that_was_killed(write, clip,
     assert store.standing().starts == 1
 
 
-def test_a_camera_that_is_not_there_is_not_the_bundles_fault(tmp_path, good_and_new) -> None:
+def test_a_camera_that_is_not_there_is_not_the_bundles_fault(tmp_path, good_and_new, running, until) -> None:
     store, _, new = good_and_new
 
     with running(store, tmp_path / "no_such_clip.avi") as said:

@@ -1,0 +1,74 @@
+"""Real models that pass their acceptance in the dark and go wrong where it is bright, on a bright camera."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from relens.device.agent import Patience, Standing, Store, install
+
+pytestmark = pytest.mark.system
+
+LABELS = ("red", "green", "blue")
+KINDS = {
+    "nan": "NaN or infinity",
+    "collapsed": "the very same answer|frames are blue",
+    "slow": "an inference takes",
+    "hanging": "none was inferred for",
+    "hungry": "MB of memory",
+    "crashing": "started 3 times",
+}
+
+
+@pytest.fixture(scope="module")
+def bundles(write_around, making, tmp_path_factory) -> Path:
+    """A folder with a bundle around each model; their golden frames are dark."""
+    folder, random = tmp_path_factory.mktemp("bad_bundles"), np.random.default_rng(0)
+    dark = [random.integers(0, 90, (32, 32, 3)).astype(np.uint8) for _ in range(2)]
+    for model in sorted(making("device/agent/make_bad_models.py", folder).glob("*.tflite")):
+        write_around(model, LABELS, dark, folder / f"{model.stem}.relens")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bright_clip(tmp_path_factory) -> Path:
+    """Two seconds at 30 frames a second: halves of changing colours, all bright."""
+    path, random = tmp_path_factory.mktemp("bright") / "bright.avi", np.random.default_rng(1)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "bgr0"
+        for _ in range(60):
+            halves = random.integers(140, 256, (2, 1, 3))
+            picture = np.repeat(halves, 24, axis=0).repeat(64, axis=1).astype(np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
+        container.mux(stream.encode())
+    return path
+
+
+@pytest.fixture(scope="module")
+def camera(bundles, bright_clip, running, until, tmp_path_factory) -> Iterator[tuple[Store, str]]:
+    """A running camera with a confirmed bundle, which has seen some hundred frames."""
+    store = Store(tmp_path_factory.mktemp("camera") / "state")
+    good = install(store, bundles / "good.relens")
+    with running(store, bright_clip, Patience(confirm_s=6, rest_s=0.1), real_time=True):
+        until(lambda: store.standing() == Standing(good, good))
+        yield store, good
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_goes_wrong_in_the_light_is_rolled_back(kind, bundles, camera, until, workers) -> None:
+    store, good = camera
+    shutil.copy(bundles / f"{kind}.relens", store.inbox / ".coming")
+    (store.inbox / ".coming").rename(store.inbox / f"{kind}.relens")
+
+    until(lambda: store.standing().active != good)
+    bad = store.standing().active
+    until(lambda: store.standing().active == good, seconds=40)
+    until(lambda: len(workers()) == 1, seconds=10)
+
+    assert re.search(KINDS[kind], store.stored()[bad].bad)
+    until(lambda: store.standing() == Standing(good, good))  # healthy again
