@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,17 +50,26 @@ def make_model() -> Callable[..., VisionModel]:
 
 
 @pytest.fixture(scope="session")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def clip(write_clip: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twenty frames at 30 a second; frame k has brightness 10 k, so that each can be told."""
-    path = tmp_path_factory.mktemp("clip") / "steps.avi"
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("ffv1", rate=30)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "bgr0"
-        for k in range(COUNT):
-            picture = np.full((48, 64, 3), 10 * k, np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
-        container.mux(stream.encode())
-    return path
+    steps = (np.full((48, 64, 3), 10 * k, np.uint8) for k in range(COUNT))
+    return write_clip(tmp_path_factory.mktemp("clip") / "steps.avi", steps)
+
+
+@pytest.fixture(scope="session")
+def write_clip() -> Callable[[Path, Iterable[Frame]], Path]:
+    """Write frames (48, 64, 3) as a clip of 30 a second that loses nothing."""
+
+    def write(path: Path, frames: Iterable[Frame]) -> Path:
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("ffv1", rate=30)
+            stream.width, stream.height, stream.pix_fmt = 64, 48, "bgr0"
+            for frame in frames:
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="bgr24")))
+            container.mux(stream.encode())
+        return path
+
+    return write
 
 
 @pytest.fixture(scope="session")
@@ -78,15 +87,25 @@ def no_threads_left() -> Iterator[None]:
     assert not left, left
 
 
-def make_bundle(
-    model: Path, spec: InputSpec, output: OutputSpec, golden: tuple[GoldenFrame, ...], **manifest: Any
-) -> Bundle:
-    values = {
-        "name": model.stem,
+@pytest.fixture(scope="session")
+def make_manifest() -> Callable[..., Manifest]:
+    """A manifest: name, `[input]`, `[output]`, other values."""
+    return _manifest
+
+
+@pytest.fixture(scope="session")
+def make_golden() -> Callable[..., tuple[GoldenFrame, ...]]:
+    """Golden frames with a model's own answers: the model, pictures by name."""
+    return golden_frames
+
+
+def _manifest(name: str, spec: InputSpec, output: OutputSpec, **values: Any) -> Manifest:
+    draft = {
+        "name": name,
         "task": "detection" if output.decoder == "yolo" else "classification",
         "scheme": "float32",
         "input": spec,
-        "output": output.model_dump(),
+        "output": output.model_dump(mode="json"),
         "needs": Needs(engine="litert", threads=1, relens="0.1.0"),
         "goals": Goals(),
         "tolerance": Tolerance(relative_rms=1e-3),
@@ -95,7 +114,13 @@ def make_bundle(
         ),
         "files": (),
     }
-    whole = Manifest(**(values | manifest))
+    return Manifest(**(draft | values))
+
+
+def make_bundle(
+    model: Path, spec: InputSpec, output: OutputSpec, golden: tuple[GoldenFrame, ...], **manifest: Any
+) -> Bundle:
+    whole = _manifest(model.stem, spec, output, **manifest)
     return Bundle(model.with_suffix(".relens"), "ab" * 32, whole, model, ("bottle",) * 40, golden)
 
 

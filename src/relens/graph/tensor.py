@@ -31,8 +31,10 @@ BITS: dict[str, int] = {
 """Bits one element takes, by element type; 0 where the size is only known at run time."""
 
 
-WEIGHTED = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED"})
-"""Operations whose second operand is a trained kernel."""
+DATA_POSITION = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 0, "FULLY_CONNECTED": 0, "TRANSPOSE_CONV": 2}
+"""Operations whose second operand is a trained kernel -> which operand holds the data."""
+
+WEIGHTED = frozenset(DATA_POSITION)
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,21 @@
 """Small bundles, each with another name and so another id."""
 
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from relens.bundle import GoldenFrame, Lineage, Manifest, Needs, Tolerance, sampled, write_bundle
+from relens.bundle import write_bundle
 from relens.device.agent import Patience, Store, Supervisor, install
 from relens.engines import load_engine
 from relens.graph import Graph, with_signature
-from relens.spec import Goals, InputSpec, OutputSpec
+from relens.spec import InputSpec, OutputSpec
 from relens.vision import Frame, VisionModel, frames_from
 
 Write = Callable[..., Path]
@@ -42,7 +44,7 @@ def write(shapes, write_around, tmp_path_factory) -> Write:
 
 
 @pytest.fixture(scope="session")
-def write_around() -> Write:
+def write_around(make_manifest, make_golden) -> Write:
     """Write a bundle around a classifier: its file, labels, golden frames, the bundle's path. `values` are the
     manifest's, `off` spoils what the golden frames expect.
     """
@@ -50,28 +52,14 @@ def write_around() -> Write:
     def make(
         file: Path, labels: Sequence[str], frames: Sequence[Frame], path: Path, off: float = 0.0, **values
     ) -> Path:
-        model, spec, output = with_signature(Graph.read(file)), InputSpec(), OutputSpec()
-        vision = VisionModel(load_engine(file), spec, output)
-        answers = [sampled(vision.infer(vision.prepare(frame))) for frame in frames]
+        spec, output = InputSpec(), OutputSpec()
+        named = {f"{place:03d}": frame for place, frame in enumerate(frames)}
         golden = [
-            GoldenFrame(f"{place:03d}", frame, {key: value + off for key, value in answer.items()})
-            for place, (frame, answer) in enumerate(zip(frames, answers, strict=True))
+            replace(one, expected={key: value + off for key, value in one.expected.items()})
+            for one in make_golden(VisionModel(load_engine(file), spec, output), named)
         ]
-        draft = {
-            "name": path.stem,
-            "task": "classification",
-            "scheme": "float32",
-            "input": spec,
-            "output": output.model_dump(mode="json"),
-            "needs": Needs(engine="litert", threads=1, relens="0.1.0"),
-            "goals": Goals(),
-            "tolerance": Tolerance(relative_rms=1e-3),
-            "lineage": Lineage(
-                source="s", source_kind="Keras", source_sha256="1" * 64, graph_sha256=model.sha256, recipe=(), tools={}
-            ),
-            "files": (),
-        }
-        write_bundle(path, Manifest(**(draft | values)), model, labels, golden)
+        manifest = make_manifest(path.stem, spec, output, **values)
+        write_bundle(path, manifest, with_signature(Graph.read(file)), labels, golden)
         return path
 
     return make
@@ -79,8 +67,19 @@ def write_around() -> Write:
 
 @pytest.fixture(scope="session")
 def running() -> Callable[..., AbstractContextManager[list[str]]]:
-    """An agent in a thread, and what it says: store, camera, `Patience`, real_time."""
+    """An agent in a thread, and what it says: store, camera, `Patience`."""
     return _running
+
+
+@pytest.fixture(scope="session")
+def bring() -> Callable[[Store, Path], None]:
+    """Put a bundle into the inbox, whole at once."""
+
+    def put(store: Store, bundle: Path) -> None:
+        shutil.copy(bundle, store.inbox / ".coming")
+        (store.inbox / ".coming").rename(store.inbox / bundle.name)
+
+    return put
 
 
 @pytest.fixture(scope="session")
@@ -96,9 +95,9 @@ def workers() -> Callable[..., list[int]]:
 
 
 @contextmanager
-def _running(store: Store, camera: Path, patience: Patience = QUICK, *, real_time: bool = True) -> Iterator[list[str]]:
+def _running(store: Store, camera: Path, patience: Patience = QUICK) -> Iterator[list[str]]:
     said: list[str] = []
-    agent = Supervisor(store, str(camera), page=None, real_time=real_time, patience=patience, say=said.append)
+    agent = Supervisor(store, str(camera), page=None, patience=patience, say=said.append)
     thread = threading.Thread(target=agent.run)
     thread.start()
     try:

@@ -1,7 +1,6 @@
 """The whole agent on a real clip, with real processes, as fast as it goes."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,15 +15,14 @@ pytestmark = pytest.mark.alone
 
 
 def test_a_bundle_proves_itself_and_the_next_one_comes_through_the_inbox(
-    write, clip, tmp_path, running, until, workers
+    write, clip, tmp_path, running, bring, until, workers
 ) -> None:
     store = Store(tmp_path / "state")
     first = install(store, write("first"))
 
     with running(store, clip) as said:
         until(lambda: store.standing() == Standing(first, first))
-        shutil.copy(write("second"), store.inbox / ".coming")
-        (store.inbox / ".coming").rename(store.inbox / "second.relens")
+        bring(store, write("second"))
         until(lambda: store.standing().active != first)
         second = store.standing().active
         until(lambda: store.standing() == Standing(second, second, first))

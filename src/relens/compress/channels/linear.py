@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 
 from relens.compress.channels.layout import Ids
 from relens.graph import Graph, Op
-
-DATA = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 0, "FULLY_CONNECTED": 0, "TRANSPOSE_CONV": 2}
-"""The linear operations, and which operand is their data; the bias comes after data and weights."""
+from relens.graph.tensor import DATA_POSITION
 
 Rows = NDArray[np.float32]
 
@@ -136,9 +134,10 @@ class Linear:
 
 def linear(graph: Graph, op: Op) -> Linear | None:
     """An operation as a matrix; None where it is not linear, or its weights are not constants of float32."""
-    if op.name not in DATA or not graph.tensors[op.inputs[1]].constant:
+    if op.name not in DATA_POSITION or not graph.tensors[op.inputs[1]].constant:
         return None
-    data, last = DATA[op.name], DATA[op.name] + (2 if DATA[op.name] == 0 else 1)
+    data = DATA_POSITION[op.name]
+    last = data + (2 if data == 0 else 1)  # the bias comes after data and weights
     weights = graph.tensors[op.inputs[1]]
     if weights.dtype != "float32":
         return None

@@ -121,34 +121,29 @@ def _spreads(
     teacher: keras.Model, watched: Mapping[str, Target], clean: Iterable[Any], temperature: float
 ) -> dict[str, NDArray[np.float32]]:
     """How much the teacher's outputs, by name, vary over some pictures: `Pair.spread`."""
-    moments: dict[str, list[Any]] = {name: [0.0, 0.0] for name in watched}
+    bends = {name: _knowledge if target.kind == "independent" else np.square for name, target in watched.items()}
+    sums: dict[str, list[Any]] = {name: [0.0, 0.0] for name in watched}
     count = 0
     for batch in clean:
         answers = teacher.predict_on_batch(batch)
         count += 1
-        for name, sums in moments.items():
+        for name, bend in bends.items():
             rows = _by_channel(answers[name]).astype(np.float64)
             if watched[name].kind == "independent":
                 rows = 1 / (1 + np.exp(-rows / temperature))
-                sums[1] += _entropy(rows).mean(axis=0)
-            else:
-                sums[1] += np.square(rows).mean(axis=0)
-            sums[0] += rows.mean(axis=0)
+            sums[name][0] += rows.mean(axis=0)
+            sums[name][1] += bend(rows).mean(axis=0)
+    # How far the mean of a convex function is above the function of the mean: of squares that is the variance.
     return {
-        name: np.asarray(
-            _entropy(total / count) - other / count
-            if watched[name].kind == "independent"
-            else other / count - np.square(total / count),
-            np.float32,
-        )
-        for name, (total, other) in moments.items()
+        name: np.asarray(sums[name][1] / count - bend(sums[name][0] / count), np.float32)
+        for name, bend in bends.items()
     }
 
 
-def _entropy(chance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of yes-or-no questions, in nats."""
+def _knowledge(chance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of the answer to yes-or-no questions: minus the entropy, in nats."""
     sure = np.clip(chance, 1e-12, 1 - 1e-12)
-    return np.asarray(-sure * np.log(sure) - (1 - sure) * np.log(1 - sure))
+    return np.asarray(sure * np.log(sure) + (1 - sure) * np.log(1 - sure))
 
 
 def _by_channel(values: NDArray[np.float32]) -> NDArray[np.float32]:

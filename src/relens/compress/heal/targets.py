@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from relens.graph import Graph, Op
-from relens.graph.tensor import WEIGHTED
+from relens.graph.tensor import DATA_POSITION, WEIGHTED
 
 _PLAIN = frozenset({"RESHAPE", "SQUEEZE", "EXPAND_DIMS"})
 _SCORES: dict[str, Literal["classes", "independent"]] = {"SOFTMAX": "classes", "LOGISTIC": "independent"}
@@ -38,7 +38,7 @@ def targets(
     ends = _ends(graph, kept if read is None else read, computed)
     found = [target for index in ends for target in _output_targets(index, computed)]
     if features:
-        inner = dict.fromkeys(op.inputs[data_position(op)] for op in heads(graph, ends))
+        inner = dict.fromkeys(op.inputs[DATA_POSITION[op.name]] for op in heads(graph, ends))
         found += [Target(index, "feature") for index in inner if index in computed]
     return tuple(dict.fromkeys(found))
 
@@ -99,8 +99,3 @@ def _parts(index: int, computed: dict[int, Op]) -> Iterator[Target]:
         yield Target(op.inputs[0], _SCORES[op.name])
     else:
         yield Target(index, "values")
-
-
-def data_position(op: Op) -> int:
-    """Which operand of an operation with weights holds the data."""
-    return 2 if op.name == "TRANSPOSE_CONV" else 0

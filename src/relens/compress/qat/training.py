@@ -10,10 +10,10 @@ import numpy as np
 from keras.layers import Layer
 
 from relens.compress.heal import Augmentation, Epoch, HealSettings, Pictures, Watch, train
-from relens.compress.heal.targets import data_position
 from relens.compress.qat.layers import FakeQuantizedKernel, FakeQuantizedTensor
 from relens.compress.qat.plan import Plan, plan
 from relens.graph import Graph, Op, Tensor
+from relens.graph.tensor import DATA_POSITION
 from relens.lift import Additions, Lifted, lift, lower
 from relens.quantize import Candidate, InputOutput, Samples, quantize
 
@@ -143,7 +143,7 @@ def _kernel(graph: Graph, steps: Plan, op: Op) -> FakeQuantizedKernel | None:
     bits, channelwise = steps.kernels[op.index]
     kernel = _as_keras(graph, op)
     axes = _AXES[op.name] if channelwise else tuple(range(kernel.ndim))
-    read = steps.ranges.get(op.inputs[data_position(op)])
+    read = steps.ranges.get(op.inputs[DATA_POSITION[op.name]])
     reach = (read.high - read.low) / 2 if read is not None else 1.0
     return FakeQuantizedKernel(kernel, axes, bits, reach)
 
