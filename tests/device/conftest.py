@@ -168,3 +168,16 @@ def yolox_bundle(yolox_graph: Path, shared_clip: Path) -> Bundle:
 def shared_clip(shared_data: Path) -> Path:
     """Bottles, 640 x 360, 1189 frames."""
     return shared_data / "video/bottle-detection.mp4"
+
+
+@pytest.fixture(scope="session")
+def until() -> Callable[..., None]:
+    """Wait until something holds, for at most so many seconds."""
+    return _until
+
+
+def _until(holds: Callable[[], object], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.05)

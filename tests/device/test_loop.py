@@ -133,11 +133,29 @@ def test_stop_ends_it_from_another_thread(clip: Path, make_model: MakeModel) -> 
     assert time.monotonic() - start < 2
 
 
+def test_it_tells_for_how_long_an_inference_has_been_going_on(clip: Path, make_model: MakeModel) -> None:
+    loop = LiveLoop(fast(clip), make_model(infer_s=0.5), frames=2)
+    seen: list[float] = []
+
+    def look() -> None:
+        while loop.status().inferred < 2:
+            seen.append(loop.status().inferring_s)
+            time.sleep(0.02)
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    loop.run(lambda live: None)
+    looking.join()
+    assert 0.3 < max(seen) < 2
+    assert loop.status().inferring_s == 0
+
+
 class Broken:
     """A camera that gives two frames and then breaks."""
 
     live = False
     waited_ms = 0.0
+    trouble = None
     closed = False
     left = 2
 

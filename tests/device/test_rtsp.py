@@ -5,12 +5,15 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass
 
 import av
 import numpy as np
 import pytest
 
 from relens.device import open_camera
+from relens.device.camera.rtsp import Rtsp
 from relens.errors import DeviceTrouble
 from relens.vision import Frame
 
@@ -37,40 +40,65 @@ class Interleaved:
         return len(packet)
 
 
-def play(connection: socket.socket, frames: int) -> None:
+@dataclass(frozen=True)
+class Act:
+    """What the server does with one connection: a clip, then silence for a while. Or it wants another password."""
+
+    frames: int = 60
+    size: tuple[int, int] = (64, 48)
+    silent_s: float = 0.0
+    refuse: bool = False
+
+
+def play(connection: socket.socket, act: Act) -> None:
     with av.open(Interleaved(connection), "w", format="rtp", options={"packetsize": "1200"}) as muxer:
         stream = muxer.add_stream("mpeg2video", rate=30)
         stream.bit_rate = 2_000_000
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        for k in range(frames):
-            picture = np.full((48, 64, 3), 10 * (k % 20), np.uint8)
+        (stream.width, stream.height), stream.pix_fmt = act.size, "yuv420p"
+        for k in range(act.frames):
+            picture = np.full((act.size[1], act.size[0], 3), 10 * (k % 20), np.uint8)
             muxer.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
             time.sleep(1 / 30)
+        time.sleep(act.silent_s)
 
 
-def serve(listener: socket.socket, frames: int) -> None:
-    connection, _ = listener.accept()
-    with connection, connection.makefile("rb") as requests:
-        verb = ""
-        while verb != "PLAY":
-            verb = requests.readline().split()[0].decode()
-            headers = dict(line.decode().strip().split(": ", 1) for line in iter(requests.readline, b"\r\n"))
-            answer = f"RTSP/1.0 200 OK\r\nCSeq: {headers['CSeq']}\r\n{ANSWERS[verb]}"
-            connection.sendall(answer.encode())
-        play(connection, frames)
+def serve(listener: socket.socket, acts: tuple[Act, ...]) -> None:
+    for act in acts:
+        with suppress(OSError, av.FFmpegError):  # a camera that has seen enough, or the end of the test
+            connection, _ = listener.accept()
+            with connection, connection.makefile("rb") as requests:
+                answer(connection, requests, act)
+
+
+def answer(connection: socket.socket, requests, act: Act) -> None:
+    verb = ""
+    while verb != "PLAY" and (line := requests.readline()):
+        verb = line.split()[0].decode()
+        headers = dict(line.decode().strip().split(": ", 1) for line in iter(requests.readline, b"\r\n"))
+        status, rest = "200 OK", ANSWERS[verb]
+        if act.refuse and verb == "DESCRIBE":
+            status, rest = "401 Unauthorized", 'WWW-Authenticate: Basic realm="camera"\r\n\r\n'
+        connection.sendall(f"RTSP/1.0 {status}\r\nCSeq: {headers['CSeq']}\r\n{rest}".encode())
+    if verb == "PLAY":
+        play(connection, act)
 
 
 @pytest.fixture
-def address() -> Iterator[str]:
+def serving() -> Iterator[Callable[..., str]]:
+    """Start a server that does these acts, one connection after the other; its address."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = threading.Thread(target=serve, args=(listener, 60))
-        server.start()
-        yield f"rtsp://user:secret@127.0.0.1:{listener.getsockname()[1]}/clip"
-        server.join(timeout=10)
+        servers = []
+
+        def start(*acts: Act) -> str:
+            servers.append(threading.Thread(target=serve, args=(listener, acts), daemon=True))
+            servers[-1].start()
+            return f"rtsp://user:secret@127.0.0.1:{listener.getsockname()[1]}/clip"
+
+        yield start
 
 
-def test_a_stream_gives_frames_and_says_when_it_ends(address: str, which: Callable[[Frame], int]) -> None:
-    camera = open_camera(address)
+def test_a_stream_gives_frames_and_says_when_it_ends(serving, which: Callable[[Frame], int]) -> None:
+    camera = Rtsp(serving(Act(60)))
     assert camera.live
     camera.open()
     numbers, waits = [], []
@@ -86,3 +114,52 @@ def test_a_stream_gives_frames_and_says_when_it_ends(address: str, which: Callab
     assert "secret" not in str(caught.value)
     camera.close()
     assert camera.read() is None
+
+
+def test_a_stream_that_breaks_off_is_opened_again_also_with_pictures_of_another_size(serving, caplog) -> None:
+    camera = open_camera(serving(Act(40), Act(200, size=(96, 64))))
+    camera.open()
+    with closing(camera):
+        assert camera.read().shape == (48, 64, 3)
+        while (frame := camera.read()).shape == (48, 64, 3):
+            pass
+        assert frame.shape == (64, 96, 3)
+        assert (camera.lost, camera.trouble) == (1, None)
+    assert "gives no more frames" in caplog.text and "is back after" in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_a_stream_that_freezes_is_noticed_and_opened_again(serving, until) -> None:
+    camera = open_camera(serving(Act(40, silent_s=8), Act(200)))
+    camera.open()
+    frames: list[float] = []
+
+    def read() -> None:
+        while camera.read() is not None:
+            frames.append(time.monotonic())
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        until(lambda: camera.trouble is not None)
+        noticed_s = time.monotonic() - frames[-1]
+        assert noticed_s <= 10, f"frozen for {noticed_s:.1f} s before it was noticed"
+        until(lambda: camera.trouble is None)
+        assert camera.lost == 1
+    finally:
+        camera.close()
+        reader.join()
+
+
+def test_a_wrong_password_is_told_at_once_and_waited_out_where_nobody_looks(serving) -> None:
+    refused = serving(Act(refuse=True), Act(refuse=True), Act(100))
+    with pytest.raises(DeviceTrouble, match=r"RL-CAMERA-001.*nauthorized") as caught:
+        open_camera(refused).open()
+    assert "secret" not in str(caught.value)
+
+    camera = open_camera(refused, patient=True)
+    camera.open()
+    with closing(camera):
+        assert "nauthorized" in camera.trouble
+        assert camera.read() is not None
+        assert camera.trouble is None

@@ -59,6 +59,8 @@ class LoopStatus:
     """What the loop has done so far.
 
     fps: inferred frames a second, over the last five seconds. last_inferred_s: how long ago, None before the first.
+    inferring_s: for how long the present inference has been going on, 0 between two. trouble: why the camera gives no
+    frames at the moment.
     """
 
     captured: int
@@ -69,6 +71,8 @@ class LoopStatus:
     seconds: float
     last_inferred_s: float | None
     stages: Mapping[str, StageTime]
+    inferring_s: float = 0.0
+    trouble: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, rounded for reading."""
@@ -79,7 +83,7 @@ class LoopStatus:
         since = None if self.last_inferred_s is None else round(self.last_inferred_s, 2)
         rounded = {"fps": round(self.fps, 2), "seconds": round(self.seconds, 1), "last_inferred_s": since}
         counters = {key: getattr(self, key) for key in ("captured", "dropped", "inferred", "errors")}
-        return {**counters, **rounded, "stages": stages}
+        return {**counters, **rounded, "trouble": self.trouble, "stages": stages}
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,7 @@ class LiveLoop:
         self.inferred = Rate()
         self._began_s = monotonic()
         self._number = 0
+        self._inferring_since_s: float | None = None
         self._captured: Slot[_Carried[Frame]] = Slot(lossless=not camera.live)
         self._prepared: Slot[_Carried[Prepared]] = Slot(lossless=not camera.live)
         self._inferred: Slot[_Carried[tuple[Outputs, Placement]]] = Slot(lossless=not camera.live)
@@ -163,6 +168,8 @@ class LiveLoop:
             seconds=monotonic() - self._began_s,
             last_inferred_s=monotonic() - self.inferred.last_s if self.inferred.count else None,
             stages=self.timings.summary(),
+            inferring_s=monotonic() - since_s if (since_s := self._inferring_since_s) is not None else 0.0,
+            trouble=self.camera.trouble,
         )
 
     def _capture(self) -> None:
@@ -197,7 +204,11 @@ class LiveLoop:
                         return
 
     def _infer(self, prepared: Prepared) -> tuple[Outputs, Placement]:
-        outputs = self.model.infer(prepared)
+        self._inferring_since_s = monotonic()
+        try:
+            outputs = self.model.infer(prepared)
+        finally:
+            self._inferring_since_s = None
         self.inferred.tick()
         return outputs, prepared.placement
 

@@ -3,7 +3,6 @@
 import os
 import shutil
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -67,7 +66,7 @@ def write_around(make_manifest, make_golden) -> Write:
 
 @pytest.fixture(scope="session")
 def running() -> Callable[..., AbstractContextManager[list[str]]]:
-    """An agent in a thread, and what it says: store, camera, `Patience`."""
+    """An agent in a thread, and what it says: store, camera, `Patience`, whether clips play in real time."""
     return _running
 
 
@@ -83,21 +82,17 @@ def bring() -> Callable[[Store, Path], None]:
 
 
 @pytest.fixture(scope="session")
-def until() -> Callable[..., None]:
-    """Wait until something holds, for at most so many seconds."""
-    return _until
-
-
-@pytest.fixture(scope="session")
 def workers() -> Callable[..., list[int]]:
     """The processes that run a bundle for an agent, by its process id, else for us."""
     return _workers
 
 
 @contextmanager
-def _running(store: Store, camera: Path, patience: Patience = QUICK) -> Iterator[list[str]]:
+def _running(
+    store: Store, camera: Path | str, patience: Patience = QUICK, real_time: bool = True
+) -> Iterator[list[str]]:
     said: list[str] = []
-    agent = Supervisor(store, str(camera), page=None, patience=patience, say=said.append)
+    agent = Supervisor(store, str(camera), page=None, real_time=real_time, patience=patience, say=said.append)
     thread = threading.Thread(target=agent.run)
     thread.start()
     try:
@@ -106,13 +101,6 @@ def _running(store: Store, camera: Path, patience: Patience = QUICK) -> Iterator
         agent.stop()
         thread.join(30)
         assert not thread.is_alive()
-
-
-def _until(holds: Callable[[], object], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.05)
 
 
 def _workers(agent: int | None = None) -> list[int]:

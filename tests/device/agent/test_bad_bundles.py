@@ -16,7 +16,7 @@ KINDS = {
     "nan": "NaN or infinity",
     "collapsed": "the very same answer|frames are blue",
     "slow": "an inference takes",
-    "hanging": "none was inferred for",
+    "hanging": "an inference has been going on for|none was inferred for",
     "hungry": "MB of memory",
     "failing": "started 3 times",
 }
@@ -61,3 +61,15 @@ def test_what_goes_wrong_in_the_light_is_rolled_back(kind, bundles, camera, brin
 
     assert re.search(KINDS[kind], store.stored()[bad].bad)
     until(lambda: store.standing() == Standing(good, good))  # healthy again
+
+
+def test_a_model_that_hangs_is_noticed_where_the_camera_waits_for_it(
+    bundles, bright_clip, running, until, tmp_path
+) -> None:
+    store = Store(tmp_path / "state")
+    bad = install(store, bundles / "hanging.relens")
+
+    with running(store, bright_clip, real_time=False):
+        until(lambda: store.stored()[bad].bad, seconds=30)
+
+    assert "an inference has been going on for" in store.stored()[bad].bad

@@ -28,6 +28,7 @@ def test_frames_make_it_healthy_and_a_camera_without_any_proves_nothing() -> Non
         ({"resident_mb": 201.0}, "201 MB of memory, at most 200"),
         ({"infer_ms": 51.0}, "an inference takes 51.0 ms, at most 50.0"),
         ({"unusable": 1}, "NaN or infinity in the outputs of 1 frames"),
+        ({"captured": 30, "inferred": 30, "inferring_s": 6.0}, "an inference has been going on for 6 s"),
         ({"frozen": 100}, "100 different frames in a row with the very same answer"),
     ],
 )

@@ -99,3 +99,18 @@ def test_a_camera_that_is_not_there_is_not_the_bundles_fault(tmp_path, good_and_
 
     assert store.standing().active == new
     assert store.stored()[new].bad is None
+
+
+def test_a_network_camera_that_is_away_is_waited_for_without_a_new_start(good_and_new, running, until, workers) -> None:
+    store, _, new = good_and_new
+
+    with running(store, "rtsp://user:secret@127.0.0.1:9/clip") as said:
+        until(lambda: any("rtsp://127.0.0.1:9/clip cannot be opened" in line for line in said))
+        started = workers()
+        time.sleep(3)
+        assert workers() == started, "the process stays, and opens the camera again"
+        assert store.standing().starts == 0, "a start without a camera does not count"
+
+    lost = [fact for fact in store.journal if fact["event"] == "camera lost"]
+    assert len(lost) == 1 and "secret" not in str(lost)
+    assert store.standing().active == new

@@ -16,6 +16,7 @@ class Report:
     resident_mb: memory of its process. unusable: frames with NaN or infinity in an output.
     frozen: frames in a row, up to now, that were answered exactly like the one before although they differ from it.
     seen: how many frames showed each label; "" counts those that showed none.
+    inferring_s: for how long the present inference has been going on. trouble: why the camera gives no frames.
     """
 
     seconds: float
@@ -26,6 +27,8 @@ class Report:
     unusable: int = 0
     frozen: int = 0
     seen: Mapping[str, int] = field(default_factory=dict)
+    inferring_s: float = 0.0
+    trouble: str | None = None
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Report":
@@ -38,7 +41,7 @@ class Limits:
     """What a healthy bundle keeps to.
 
     most_infer_ms, most_resident_mb: from the goals, else from what was measured at acceptance.
-    silent_s: frames come in and none is inferred for so long.
+    silent_s: frames come in and none is inferred for so long, or one inference takes so long.
     frozen: so many different frames with the very same answer.
     seen_before: what the bundle confirmed last saw here; None where there is none.
     """
@@ -78,6 +81,9 @@ class Health:
         silent_s = report.seconds - self._progress_s
         if silent_s > self.limits.silent_s:
             return f"frames come in and none was inferred for {silent_s:.0f} s"
+        # A camera that is not live gives no frame meanwhile: it waits for the inference.
+        if report.inferring_s > self.limits.silent_s:
+            return f"an inference has been going on for {report.inferring_s:.0f} s"
         return None
 
     def _over(self, report: Report) -> str | None:

@@ -63,6 +63,7 @@ class Supervisor:
         self.store, self.camera, self.page, self.real_time = store, camera, page, real_time
         self.patience, self.say = patience or Patience(), say
         self._stopping = Event()
+        self._camera_trouble: str | None = None
 
     def stop(self) -> None:
         """End soon; from any thread or signal handler."""
@@ -105,7 +106,7 @@ class Supervisor:
         except RelensError as damaged:
             self._fail(bundle, f"damaged on the disk: {damaged.message}")
             return
-        remembered_s = monotonic()
+        remembered_s, self._camera_trouble = monotonic(), None
         file = self.store.bundles / bundle / FILE
         self.say(f"{bundle}: started")
         with WorkerProcess(Orders(str(file), self.camera, self.page, real_time=self.real_time)) as worker:
@@ -125,6 +126,7 @@ class Supervisor:
                     return
                 if "report" in said:
                     report = Report.from_json(said["report"])
+                    self._watch_camera(report)
                     if why := health.judge(report):
                         worker.kill()
                         self._fail(bundle, why)
@@ -159,6 +161,18 @@ class Supervisor:
         if code.startswith("RL-CAMERA"):
             self.store.excuse()
         self._ended(bundle, f"{code}: {message}")
+
+    def _watch_camera(self, report: Report) -> None:
+        """Say when it goes and when it is back; a start that saw no frame says nothing of the bundle."""
+        before, self._camera_trouble = self._camera_trouble, report.trouble
+        if report.trouble is not None and before is None:
+            if report.inferred == 0:
+                self.store.excuse()
+            self.store.journal.note("camera lost", why=report.trouble)
+            self.say(report.trouble)
+        elif report.trouble is None and before is not None:
+            self.store.journal.note("camera back")
+            self.say("the camera is back")
 
     def _ended(self, bundle: str, why: str) -> None:
         """It will be started again, unless that was too often."""

@@ -68,7 +68,7 @@ def _work(orders: Orders, tell: _Teller) -> None:
 
     file = Path(orders.bundle)
     bundle = open_bundle(file, file.parent)
-    camera, model = open_camera(orders.camera, orders.real_time), load_model(bundle)
+    camera, model = open_camera(orders.camera, orders.real_time, patient=True), load_model(bundle)
     senses = Senses(model, bundle.labels)
     loop = LiveLoop(camera, senses)
     about = About(bundle.manifest.name, bundle.sha256, str(model.engine.report), camera.describe(), bundle.labels)
@@ -105,6 +105,8 @@ def _said(loop: "LiveLoop", senses: "Senses") -> dict[str, Any]:
         unusable=senses.unusable,
         frozen=senses.frozen,
         seen=senses.seen(),
+        inferring_s=status.inferring_s,
+        trouble=status.trouble,
     )
     return asdict(report)
 

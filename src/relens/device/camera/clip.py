@@ -18,6 +18,7 @@ class Clip:
         self.live = real_time
         self.loop = loop
         self.waited_ms = 0.0
+        self.trouble: str | None = None
         self._video: Video | None = None
         self._pace = Pace()
         self._lock = Lock()

@@ -20,6 +20,7 @@ class Folder:
         self.loop = loop
         self.interval_s = interval_s
         self.waited_ms = 0.0
+        self.trouble: str | None = None
         self._pictures = frames_from(path)
         self._pace = Pace()
         self._next = 0

@@ -18,6 +18,7 @@ class Rtsp:
     def __init__(self, address: str) -> None:
         self.address = address
         self.waited_ms = 0.0
+        self.trouble: str | None = None
         self._video: Video | None = None
         self._lock = Lock()
 
@@ -63,5 +64,5 @@ class Rtsp:
         return DeviceTrouble(
             "RL-CAMERA-003",
             f"{self.describe()} gives no more frames: {reason}",
-            hint="check the camera and the network, then start again",
+            hint="check the camera and the network; it is opened again by itself",
         )

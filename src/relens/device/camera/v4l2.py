@@ -18,6 +18,7 @@ class V4L2:
     def __init__(self, index: int) -> None:
         self.index = index
         self.waited_ms = 0.0
+        self.trouble: str | None = None
         self._capture: cv2.VideoCapture | None = None
         self._lock = Lock()
 
