@@ -27,6 +27,8 @@ def test_a_detector_learns_boxes_as_values_and_scores_as_questions_and_the_featu
     kinds = [target.kind for target in found]
     assert kinds[:9] == ["values", "independent", "independent"] * 3, "boxes, objectness and classes at three strides"
     assert [graph.tensors[target.tensor].shape[-1] for target in found[:9]] == [4, 1, 80] * 3
+    for boxes, *scores in (found[:3], found[3:6], found[6:9]):
+        assert boxes.scores == tuple(score.tensor for score in scores), "boxes know the scores of their own stride"
     features = [target.tensor for target in found[9:]]
     assert set(kinds[9:]) == {"feature"}
     assert sorted({graph.tensors[tensor].shape[1] for tensor in features}) == [13, 26, 52]

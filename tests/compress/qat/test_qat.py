@@ -59,6 +59,31 @@ def test_four_bit_training_wins_back_what_plain_four_bits_lose(lesson) -> None:
     assert left < lost, f"squared error: plain {lost}, trained {left}"
 
 
+def test_what_stays_float_moves_in_levels_too(lesson) -> None:
+    convolutions = [op for op in lesson.graph.ops if op.name == "CONV_2D"]
+    kept = [lesson.graph.tensors[op.outputs[0]].tensor_name for op in convolutions[:2]]
+    settings = replace(QAT_SETTINGS, epochs=1, batch=8)
+
+    made = quantization_aware(
+        lesson.graph,
+        lesson.graph,
+        Pictures(lesson.frames, lesson.spec),
+        lesson.samples,
+        keep_float=kept,
+        settings=settings,
+    )
+
+    types = [
+        made.candidate.graph.tensors[op.inputs[1]].dtype for op in made.candidate.graph.ops if op.name == "CONV_2D"
+    ]
+    assert types[:2] == ["float32", "float32"] and "int8" in types
+    for op in convolutions[:2]:
+        before, after = (_kernel(graph, op.index) for graph in (lesson.graph, made.graph))
+        level = np.abs(before).max(axis=(1, 2, 3), keepdims=True) / 127
+        moved = np.abs((after - before) / level).max()
+        assert 0 < moved < 1, f"{moved} levels in one epoch"
+
+
 @pytest.mark.parametrize(("bits", "epochs"), [(8, 3), (4, 10)])
 def test_around_operations_that_stay_as_they_are_the_file_answers_as_in_training(interrupted, bits, epochs) -> None:
     graph, samples = interrupted.graph, interrupted.samples
@@ -195,3 +220,7 @@ def _asked(graph: Graph, picture: np.ndarray) -> np.ndarray:
     runtime.invoke()
     found = runtime.get_tensor(output.index)[0]
     return found if output.scale is None else (found.astype(np.float32) - output.zero_point) * output.scale
+
+
+def _kernel(graph: Graph, op: int) -> np.ndarray:
+    return graph.constant(graph.tensors[graph.ops[op].inputs[1]])

@@ -66,8 +66,15 @@ def paired(teacher: Graph, student: Graph, settings: HealSettings, clean: CleanB
     watched = dict(zip(names, theirs, strict=True))
     spreads = _spreads(master.model, watched, map(bridge, clean.of(teacher.inputs[0])), settings.temperature)
     pairs = [
-        Pair(your, name, _output_name(seen_student, your.tensor), weight, spreads[name])
-        for name, your, weight in zip(names, mine, _weights(mine, settings), strict=True)
+        Pair(
+            your,
+            name,
+            _output_name(seen_student, your.tensor),
+            weight,
+            spreads[name],
+            tuple(_output_name(seen_teacher, score) for score in their.scores),
+        )
+        for name, their, your, weight in zip(names, theirs, mine, _weights(mine, settings), strict=True)
     ]
     return Healing(
         bridge,
@@ -75,7 +82,6 @@ def paired(teacher: Graph, student: Graph, settings: HealSettings, clean: CleanB
         pairs,
         temperature=settings.temperature,
         label_share=settings.label_share,
-        seed=settings.seed,
     )
 
 

@@ -1,7 +1,7 @@
 """What the student learns from the teacher: each output, as scores or as values, and the features right before."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from relens.graph import Graph, Op
@@ -17,10 +17,13 @@ class Target:
 
     kind: `classes` are logits of one distribution over the last axis, `independent` are logits of as many yes-or-no
         questions, `values` are anything else, `feature` is an inner tensor.
+    scores: of values, the `independent` logits that stand beside them at the same places, as a detector's objectness
+        and classes beside its boxes: where all say no, nobody reads the values.
     """
 
     tensor: int
     kind: Literal["classes", "independent", "values", "feature"]
+    scores: tuple[int, ...] = ()
 
 
 def targets(
@@ -36,7 +39,7 @@ def targets(
     varying = _varying(graph)
     computed = {index: op for index, op in graph.producers.items() if op.index not in kept and index in varying}
     ends = _ends(graph, kept if read is None else read, computed)
-    found = [target for index in ends for target in _output_targets(index, computed)]
+    found = [target for index in ends for target in _output_targets(graph, index, computed)]
     if features:
         inner = dict.fromkeys(op.inputs[DATA_POSITION[op.name]] for op in heads(graph, ends))
         found += [Target(index, "feature") for index in inner if index in computed]
@@ -79,23 +82,36 @@ def _varying(graph: Graph) -> set[int]:
     return found
 
 
-def _output_targets(index: int, computed: dict[int, Op]) -> tuple[Target, ...]:
+def _output_targets(graph: Graph, index: int, computed: dict[int, Op]) -> tuple[Target, ...]:
     """Of an output that holds scores side by side with other things, each part; else the output itself."""
-    found = tuple(_parts(index, computed))
+    found = tuple(_parts(graph, index, computed))
     return found if any(part.kind != "values" for part in found) else (Target(index, "values"),)
 
 
-def _parts(index: int, computed: dict[int, Op]) -> Iterator[Target]:
+def _parts(graph: Graph, index: int, computed: dict[int, Op]) -> Iterator[Target]:
     """The logits in front of each softmax or sigmoid that is only joined with others, and the rest as it is."""
     op = computed.get(index)
     if op is None:
         return
     if op.name in _PLAIN and op.inputs[0] in computed:
-        yield from _parts(op.inputs[0], computed)
+        yield from _parts(graph, op.inputs[0], computed)
     elif op.name == "CONCATENATION":
-        for operand in op.inputs:
-            yield from _parts(operand, computed)
+        joined = [part for operand in op.inputs for part in _parts(graph, operand, computed)]
+        side_by_side = getattr(op.options, "axis", None) in (-1, len(graph.tensors[index].shape) - 1)
+        yield from _scored(graph, joined) if side_by_side else joined
     elif op.name in _SCORES and getattr(op.options, "beta", 1.0) == 1.0 and op.inputs[0] in computed:
         yield Target(op.inputs[0], _SCORES[op.name])
     else:
         yield Target(index, "values")
+
+
+def _scored(graph: Graph, joined: Sequence[Target]) -> Iterator[Target]:
+    """Parts that are joined, the values with the scores of the same places."""
+    scores = [part for part in joined if part.kind == "independent"]
+    for part in joined:
+        beside = tuple(one.tensor for one in scores if _places(graph, one) == _places(graph, part))
+        yield replace(part, scores=beside) if part.kind == "values" and not part.scores else part
+
+
+def _places(graph: Graph, target: Target) -> tuple[int, ...]:
+    return graph.tensors[target.tensor].shape[:-1]

@@ -21,6 +21,7 @@ class Pair:
 
     spread: how much each of the teacher's channels varies, (C,): the variance; of `independent` answers, at the
         temperature, the nats that it costs to know no more than how often each is yes.
+    scores: the teacher's outputs under `Target.scores`.
     """
 
     target: Target
@@ -28,6 +29,7 @@ class Pair:
     student: str
     weight: float
     spread: NDArray[np.float32]
+    scores: tuple[str, ...] = ()
 
 
 class Match(keras.layers.Layer):
@@ -38,28 +40,29 @@ class Match(keras.layers.Layer):
     independent: the same for each yes-or-no question, in units of what knowing only its average costs, so that a
         detector's thousands of cells without an object do not drown the others.
     values: squared difference in units of the teacher's own spread, channel by channel over the last axis, linear for
-        outliers.
+        outliers; beside scores, each place by how sure the teacher is of anything there (Mehta & Ozturk 2018, "Object
+        detection at 200 frames per second": boxes of empty cells are noise).
     feature: squared difference in units of the teacher's spread. Features, and values that a kept operation reads,
         pass through a trained projection where the student has other channels (Romero et al. 2015).
     """
 
     def __init__(
-        self, target: Target, teacher: Any, student: Any, *, spread: NDArray[np.float32], temperature: float, seed: int
+        self, target: Target, teacher: Any, student: Any, *, spread: NDArray[np.float32], temperature: float
     ) -> None:
         super().__init__()
         self.kind, self.temperature = target.kind, temperature
         self.information = max(float(spread.mean()), 1e-6)
         # Channels that hardly move count by the whole tensor's spread: noise must not be magnified.
-        self.scale = 1.0 / np.sqrt(np.maximum(spread, 0.01 * spread.mean()) + 1e-12)
+        self.scale = 1.0 / np.sqrt(np.where(spread < 0.01 * spread.mean(), spread.mean(), spread) + 1e-12)
         self.projection: Any | None = None
         if target.kind in ("feature", "values") and teacher.shape[-1] != student.shape[-1]:
-            start = keras.initializers.GlorotUniform(seed=seed)
-            self.projection = keras.layers.Dense(teacher.shape[-1], kernel_initializer=start)
+            # At first it knows nothing: one of random weights is far worse, and what mends that moves the student too.
+            self.projection = keras.layers.Dense(teacher.shape[-1], kernel_initializer="zeros")
             self.projection.build(student.shape)
         self.built = True
 
-    def call(self, teacher: Any, student: Any) -> Any:
-        """Both (N, ..., C) -> a scalar."""
+    def call(self, teacher: Any, student: Any, scores: Sequence[Any] = ()) -> Any:
+        """Both (N, ..., C), and of each of the teacher's scores beside them the logits (N, ..., C') -> a scalar."""
         if self.kind in ("classes", "independent"):
             return self._divergence(teacher, student)
         if self.projection is not None:
@@ -68,7 +71,8 @@ class Match(keras.layers.Layer):
         if self.kind == "feature":
             return ops.mean(ops.square(difference))
         size = ops.abs(difference)
-        return ops.mean(ops.where(size < 1.0, ops.square(difference), 2.0 * size - 1.0))
+        error = ops.where(size < 1.0, ops.square(difference), 2.0 * size - 1.0)
+        return _weighted(error, scores) if scores else ops.mean(error)
 
     def _divergence(self, teacher: Any, student: Any) -> Any:
         if self.kind == "independent":
@@ -78,6 +82,14 @@ class Match(keras.layers.Layer):
         gap = ops.log_softmax(t, axis=-1) - ops.log_softmax(s, axis=-1)
         nats = ops.mean(ops.sum(ops.softmax(t, axis=-1) * gap, axis=-1))
         return nats / self.information if self.kind == "independent" else self.temperature**2 * nats
+
+
+def _weighted(error: Any, scores: Sequence[Any]) -> Any:
+    """The mean of errors (N, ..., C), each place by the product of its surest answers; of one sure place at least."""
+    sure = 1.0
+    for logits in scores:
+        sure = sure * ops.max(ops.sigmoid(logits), axis=-1)
+    return ops.sum(sure * ops.mean(error, axis=-1)) / ops.maximum(ops.sum(sure), 1.0)
 
 
 class Healing(keras.Model):
@@ -97,7 +109,6 @@ class Healing(keras.Model):
         *,
         temperature: float,
         label_share: float = 0.0,
-        seed: int,
     ) -> None:
         super().__init__()
         self.teacher_bridge, self.student_bridge = teacher, student
@@ -116,9 +127,8 @@ class Healing(keras.Model):
                 self.student.output[pair.student],
                 spread=pair.spread,
                 temperature=temperature,
-                seed=seed + place,
             )
-            for place, pair in enumerate(pairs)
+            for pair in pairs
         ]
         self.built = True
 
@@ -153,7 +163,12 @@ class Healing(keras.Model):
         if share < 1.0:
             answers = self.teacher({name: x[given] for name, given in self.given.items()}, training=False)
             loss = (1.0 - share) * sum(
-                pair.weight * match(ops.stop_gradient(answers[pair.teacher]), y_pred[pair.student])
+                pair.weight
+                * match(
+                    ops.stop_gradient(answers[pair.teacher]),
+                    y_pred[pair.student],
+                    [ops.stop_gradient(answers[name]) for name in pair.scores],
+                )
                 for match, pair in zip(self.matches, self.pairs, strict=True)
             )
         if share > 0.0:
@@ -163,7 +178,8 @@ class Healing(keras.Model):
     def distance(self, teacher: Any, student: Any) -> float:
         """The loss of the outputs alone, features aside, between answers that are given as arrays."""
         return sum(
-            pair.weight * float(match(teacher[pair.teacher], student[pair.student]))
+            pair.weight
+            * float(match(teacher[pair.teacher], student[pair.student], [teacher[name] for name in pair.scores]))
             for match, pair in zip(self.matches, self.pairs, strict=True)
             if match.kind != "feature"
         )

@@ -45,12 +45,8 @@ class FakeQuantizedTensor(keras.layers.Layer):
         return self.low * factors[0], self.high * factors[1]
 
 
-class FakeQuantizedKernel(KernelLayer):
-    """A kernel on `2 n + 1` symmetric levels, with one scale a channel. It is trained in levels, as its scale is.
-
-    8 and 7 bits: the largest weight of a channel decides, n = 127 or 63. 4 bits: the scale starts there, as in the file
-    that training starts from, and is trained (LSQ, Esser et al. 2020), but never so large that no weight reaches the
-    last level: so the quantizer finds the very same grid again in the rounded weights.
+class LevelKernel(KernelLayer):
+    """A kernel that is trained in levels of a symmetric grid, with one scale a channel, and not rounded to it.
 
     Args:
         kernel: (...,) float32, to start from.
@@ -60,16 +56,32 @@ class FakeQuantizedKernel(KernelLayer):
     """
 
     def __init__(
-        self, kernel: NDArray[np.float32], axes: tuple[int, ...], bits: int, reach: float = 1.0, **options: Any
+        self, kernel: NDArray[np.float32], axes: tuple[int, ...], bits: int = 8, reach: float = 1.0, **options: Any
     ) -> None:
         super().__init__(**options)
         self.axes, self.bits, self.top = axes, bits, 2 ** (bits - 1) - 1
         self.unit = np.maximum(np.abs(kernel).max(axes, keepdims=True), LEAST) / self.top
         self.bias_unit = self.unit.ravel() * np.float32(reach)
-        self.factors: Any | None = None
-        if bits < 7:
-            self.factors = self.add_weight(shape=self.unit.shape, initializer="zeros", name="factors")
         self.built = True
+
+    def call(self, kernel: Any) -> Any:
+        """The kernel as it is."""
+        return kernel
+
+
+class FakeQuantizedKernel(LevelKernel):
+    """A kernel on `2 n + 1` symmetric levels, with one scale a channel.
+
+    8 and 7 bits: the largest weight of a channel decides, n = 127 or 63. 4 bits: the scale starts there, as in the file
+    that training starts from, and is trained (LSQ, Esser et al. 2020), but never so large that no weight reaches the
+    last level: so the quantizer finds the very same grid again in the rounded weights.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.factors: Any | None = None
+        if self.bits < 7:
+            self.factors = self.add_weight(shape=self.unit.shape, initializer="zeros", name="factors")
 
     def call(self, kernel: Any) -> Any:
         """The rounded kernel."""

@@ -10,7 +10,7 @@ import numpy as np
 from keras.layers import Layer
 
 from relens.compress.heal import Augmentation, Epoch, HealSettings, Pictures, Watch, train
-from relens.compress.qat.layers import FakeQuantizedKernel, FakeQuantizedTensor
+from relens.compress.qat.layers import FakeQuantizedKernel, FakeQuantizedTensor, LevelKernel
 from relens.compress.qat.plan import Plan, plan
 from relens.graph import Graph, Op, Tensor
 from relens.graph.tensor import DATA_POSITION
@@ -137,15 +137,14 @@ def _dressed(planned: Callable[[Graph], Plan], graph: Graph, batches: Iterable[M
     return lift(graph, Additions(kernel=partial(_kernel, graph, steps), tensor=tensor, entry=entry))
 
 
-def _kernel(graph: Graph, steps: Plan, op: Op) -> FakeQuantizedKernel | None:
-    if op.index not in steps.kernels:
-        return None
-    bits, channelwise = steps.kernels[op.index]
+def _kernel(graph: Graph, steps: Plan, op: Op) -> LevelKernel:
+    """Where the file rounds, rounded; all are trained in levels, so that one learning rate suits them."""
+    bits, channelwise = steps.kernels.get(op.index, (8, True))
     kernel = _as_keras(graph, op)
     axes = _AXES[op.name] if channelwise else tuple(range(kernel.ndim))
     read = steps.ranges.get(op.inputs[DATA_POSITION[op.name]])
     reach = (read.high - read.low) / 2 if read is not None else 1.0
-    return FakeQuantizedKernel(kernel, axes, bits, reach)
+    return (FakeQuantizedKernel if op.index in steps.kernels else LevelKernel)(kernel, axes, bits, reach)
 
 
 def _as_keras(graph: Graph, op: Op) -> Any:
