@@ -37,3 +37,18 @@ def test_a_batch_without_any_object_does_not_turn_to_noise(boxes) -> None:
     teacher = np.zeros((1, 2, 4), np.float32)
 
     assert float(boxes(teacher, teacher + 0.5, [np.full((1, 2, 1), -20.0, np.float32)])) < 1e-6
+
+
+def test_features_of_another_width_cost_at_first_what_knowing_nothing_costs() -> None:
+    random = np.random.default_rng(0)
+    teacher = random.standard_normal((500, 8)).astype(np.float32)
+    teacher[:, 4:] = 0  # channels that are dead in the teacher
+    student = 3 * random.standard_normal((500, 2)).astype(np.float32)
+
+    match = Match(Target(0, "feature"), teacher, student, spread=teacher.var(axis=0), temperature=1.0)
+
+    assert float(match(teacher, student)) == pytest.approx(0.5, rel=0.1), "of the eight, four cost 1"
+    off = np.zeros((500, 8), np.float32)
+    off[:, 7] = 0.7  # about one deviation of the whole tensor
+    same = Match(Target(0, "feature"), teacher, teacher, spread=teacher.var(axis=0), temperature=1.0)
+    assert float(same(teacher, teacher + off)) < 0.2, "noise in a dead channel is not magnified"
