@@ -53,6 +53,29 @@ def test_another_backend_comes_to_the_same_end(lesson, spoilt, shapes, tmp_path,
     assert abs(top1[backend] - top1["tensorflow"]) <= 0.03, top1
 
 
+ROUNDED = """
+import weakref
+import torch
+from relens.compress.qat.layers import on_grid
+
+result = on_grid(torch.randn(8, requires_grad=True), torch.tensor(-1.0), torch.tensor(1.0))
+result.sum().backward()
+gone = weakref.ref(result)
+del result
+assert gone() is None, "a rounded activation stays in memory"
+"""
+
+
+def test_pytorch_gives_the_memory_of_a_step_back() -> None:
+    if not importlib.util.find_spec("torch"):
+        pytest.skip("torch is not installed here")
+    environment = {**os.environ, "KERAS_BACKEND": "torch"}
+    done = subprocess.run(
+        [sys.executable, "-c", ROUNDED], capture_output=True, text=True, timeout=300, check=False, env=environment
+    )
+    assert done.returncode == 0, done.stderr[-1000:]
+
+
 def _run(script: Path, backend: str, shapes, folder: Path) -> dict:
     target = folder / f"{backend}.tflite"
     environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3", "JAX_PLATFORMS": "cpu"}

@@ -100,6 +100,7 @@ def on_grid(x: Any, low: Any, high: Any) -> Any:
     operation forward on TensorFlow. Left to automatic differentiation it takes a dozen passes over every activation.
     """
     y = keras.quantizers.fake_quant_with_min_max_vars(x, low, high, num_bits=8)
+    made = ops.stop_gradient(y)  # PyTorch never frees a result that its own gradient holds
 
     def gradient(*given: Any, upstream: Any = None) -> tuple[Any, Any, Any]:
         above = given[0] if upstream is None else upstream
@@ -107,7 +108,7 @@ def on_grid(x: Any, low: Any, high: Any) -> Any:
         zero = ops.round(-low / scale)
         inside = ops.logical_and(x >= -zero * scale, x <= (LEVELS - zero) * scale)
         passed = ops.where(inside, above, 0.0)
-        of_scale = (_dot(above, y) - _dot(passed, x)) / scale
+        of_scale = (_dot(above, made) - _dot(passed, x)) / scale
         return passed, -of_scale / LEVELS, of_scale / LEVELS
 
     return y, gradient
