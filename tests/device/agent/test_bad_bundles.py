@@ -16,7 +16,7 @@ KINDS = {
     "nan": "NaN or infinity",
     "collapsed": "the very same answer|frames are blue",
     "slow": "an inference takes",
-    "hanging": "an inference has been going on for|none was inferred for",
+    "hanging": "an inference has been going on for",
     "hungry": "MB of memory",
     "failing": "started 3 times",
 }

@@ -1,6 +1,6 @@
 """Teacher and student side by side: the loss of one batch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -161,25 +161,20 @@ class Healing(keras.Model):
         share = self.label_share if y is not None else 0.0
         loss = 0.0
         if share < 1.0:
-            answers = self.teacher({name: x[given] for name, given in self.given.items()}, training=False)
-            loss = (1.0 - share) * sum(
-                pair.weight
-                * match(
-                    ops.stop_gradient(answers[pair.teacher]),
-                    y_pred[pair.student],
-                    [ops.stop_gradient(answers[name]) for name in pair.scores],
-                )
-                for match, pair in zip(self.matches, self.pairs, strict=True)
-            )
+            said = self.teacher({name: x[given] for name, given in self.given.items()}, training=False)
+            answers = {name: ops.stop_gradient(answer) for name, answer in said.items()}
+            loss = (1.0 - share) * sum(self._gaps(answers, y_pred))
         if share > 0.0:
             loss -= share * ops.mean(ops.sum(y * ops.log_softmax(y_pred[self.scores], axis=-1), axis=-1))
         return loss
 
     def distance(self, teacher: Any, student: Any) -> float:
         """The loss of the outputs alone, features aside, between answers that are given as arrays."""
-        return sum(
-            pair.weight
-            * float(match(teacher[pair.teacher], student[pair.student], [teacher[name] for name in pair.scores]))
-            for match, pair in zip(self.matches, self.pairs, strict=True)
-            if match.kind != "feature"
-        )
+        return sum(map(float, self._gaps(teacher, student, features=False)))
+
+    def _gaps(self, teacher: Mapping[str, Any], student: Mapping[str, Any], *, features: bool = True) -> Iterator[Any]:
+        """Of each target, weighted."""
+        for match, pair in zip(self.matches, self.pairs, strict=True):
+            if features or match.kind != "feature":
+                scores = [teacher[name] for name in pair.scores]
+                yield pair.weight * match(teacher[pair.teacher], student[pair.student], scores)

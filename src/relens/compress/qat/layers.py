@@ -56,7 +56,7 @@ class LevelKernel(KernelLayer):
     """
 
     def __init__(
-        self, kernel: NDArray[np.float32], axes: tuple[int, ...], bits: int = 8, reach: float = 1.0, **options: Any
+        self, kernel: NDArray[np.float32], axes: tuple[int, ...], bits: int, reach: float = 1.0, **options: Any
     ) -> None:
         super().__init__(**options)
         self.axes, self.bits, self.top = axes, bits, 2 ** (bits - 1) - 1

@@ -41,7 +41,7 @@ class Limits:
     """What a healthy bundle keeps to.
 
     most_infer_ms, most_resident_mb: from the goals, else from what was measured at acceptance.
-    silent_s: frames come in and none is inferred for so long, or one inference takes so long.
+    silent_s: frames come in, or one is being inferred, and none is done for so long.
     frozen: so many different frames with the very same answer.
     seen_before: what the bundle confirmed last saw here; None where there is none.
     """
@@ -70,7 +70,8 @@ class Health:
         last, self._last = self._last, report
         gone_s = report.seconds - (last.seconds if last else 0.0)
         moved = report.inferred > (last.inferred if last else 0)
-        fed = report.captured > (last.captured if last else 0)
+        # A camera that is not live gives no frame while it waits for an inference.
+        fed = report.captured > (last.captured if last else 0) or report.inferring_s > 0
         if moved:
             self.healthy_s += gone_s
         if moved or not fed:
@@ -79,12 +80,11 @@ class Health:
 
     def _silent(self, report: Report) -> str | None:
         silent_s = report.seconds - self._progress_s
-        if silent_s > self.limits.silent_s:
-            return f"frames come in and none was inferred for {silent_s:.0f} s"
-        # A camera that is not live gives no frame meanwhile: it waits for the inference.
-        if report.inferring_s > self.limits.silent_s:
+        if silent_s <= self.limits.silent_s:
+            return None
+        if report.inferring_s > 0:
             return f"an inference has been going on for {report.inferring_s:.0f} s"
-        return None
+        return f"frames come in and none was inferred for {silent_s:.0f} s"
 
     def _over(self, report: Report) -> str | None:
         if report.resident_mb > self.limits.most_resident_mb:

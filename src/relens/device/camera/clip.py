@@ -13,12 +13,13 @@ from relens.vision import Frame
 class Clip:
     """Plays a video at its own pace, or as fast as frames are taken; from the beginning again with `loop`."""
 
+    trouble = None
+
     def __init__(self, path: Path, *, real_time: bool, loop: bool) -> None:
         self.path = path
         self.live = real_time
         self.loop = loop
         self.waited_ms = 0.0
-        self.trouble: str | None = None
         self._video: Video | None = None
         self._pace = Pace()
         self._lock = Lock()

@@ -14,13 +14,14 @@ class Folder:
         BadData: RL-DATA-001 when it holds no pictures; `read` RL-DATA-002 for one that cannot be read.
     """
 
+    trouble = None
+
     def __init__(self, path: Path, *, real_time: bool, loop: bool, interval_s: float = 1.0) -> None:
         self.path = path
         self.live = real_time
         self.loop = loop
         self.interval_s = interval_s
         self.waited_ms = 0.0
-        self.trouble: str | None = None
         self._pictures = frames_from(path)
         self._pace = Pace()
         self._next = 0

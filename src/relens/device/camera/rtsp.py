@@ -14,11 +14,11 @@ class Rtsp:
     """An `rtsp://` stream over TCP."""
 
     live = True
+    trouble = None
 
     def __init__(self, address: str) -> None:
         self.address = address
         self.waited_ms = 0.0
-        self.trouble: str | None = None
         self._video: Video | None = None
         self._lock = Lock()
 

@@ -1,7 +1,6 @@
 """A live camera that may go away and comes back."""
 
 import logging
-from contextlib import suppress
 from threading import Event
 from time import monotonic
 
@@ -17,27 +16,18 @@ class Steady:
     """Opens a live camera again when it gives no more frames, after waits that double.
 
     Args:
-        camera: live; it is opened and closed from the thread that reads.
-        patient: whether `open` waits for a camera that is not there yet, too, instead of raising.
-        first_wait_s, longest_wait_s: before it is opened again.
+        camera: live.
+        patient: whether `open` leaves a camera that is not there yet to `read`, instead of raising.
     """
 
     live = True
 
-    def __init__(
-        self,
-        camera: Camera,
-        *,
-        patient: bool = False,
-        first_wait_s: float = FIRST_WAIT_S,
-        longest_wait_s: float = LONGEST_WAIT_S,
-    ) -> None:
+    def __init__(self, camera: Camera, *, patient: bool = False) -> None:
         self.camera, self.patient = camera, patient
-        self.first_wait_s, self.longest_wait_s = first_wait_s, longest_wait_s
         self.trouble: str | None = None
         self.lost = 0
         self._closed = Event()
-        self._waits_s = first_wait_s
+        self._wait_s = FIRST_WAIT_S
         self._lost_s = 0.0
 
     @property
@@ -59,10 +49,12 @@ class Steady:
         """See `Camera.read`; waits for as long as the camera is away."""
         while not self._closed.is_set():
             try:
-                if self.trouble is None or self._is_open_again():
-                    frame = self.camera.read()
-                    self._is_there(frame)
-                    return frame
+                if self.trouble is not None:
+                    self._open_again()
+                frame = self.camera.read()
+                if frame is not None:
+                    self._is_there()
+                return frame
             except DeviceTrouble as trouble:
                 self._is_lost(trouble)
         return None
@@ -76,24 +68,23 @@ class Steady:
         """See `Camera.describe`."""
         return self.camera.describe()
 
-    def _is_open_again(self) -> bool:
-        if self._closed.wait(self._waits_s):
-            return False
-        self._waits_s = min(2 * self._waits_s, self.longest_wait_s)
+    def _open_again(self) -> None:
+        """After a while; not when `close` comes first."""
+        if self._closed.wait(self._wait_s):
+            return
+        self._wait_s = min(2 * self._wait_s, LONGEST_WAIT_S)
         self.camera.open()
         if self._closed.is_set():  # `close` came before it was open
             self.camera.close()
-        return not self._closed.is_set()
 
-    def _is_there(self, frame: Frame | None) -> None:
-        self._waits_s = self.first_wait_s
-        if self.trouble is not None and frame is not None:
+    def _is_there(self) -> None:
+        self._wait_s = FIRST_WAIT_S
+        if self.trouble is not None:
             logger.warning("%s is back after %.1f s", self.describe(), monotonic() - self._lost_s)
             self.trouble = None
 
     def _is_lost(self, trouble: DeviceTrouble) -> None:
-        with suppress(DeviceTrouble):
-            self.camera.close()
+        self.camera.close()
         if self.trouble is None:
             self.lost, self._lost_s = self.lost + 1, monotonic()
             logger.warning("%s", trouble.message)

@@ -14,11 +14,11 @@ class V4L2:
     """`/dev/videoN`, through OpenCV."""
 
     live = True
+    trouble = None
 
     def __init__(self, index: int) -> None:
         self.index = index
         self.waited_ms = 0.0
-        self.trouble: str | None = None
         self._capture: cv2.VideoCapture | None = None
         self._lock = Lock()
 
