@@ -28,9 +28,9 @@ def load(path: str | Path) -> Project:
         path = path / "relens.toml"
     values = read_table(path)
     for table, keys in PATH_KEYS.items():
-        _make_absolute(values.get(table), keys, path)
+        make_absolute(values.get(table), keys, path)
     for step in _steps(values):
-        _make_absolute(step, ("student",), path)
+        make_absolute(step, ("student",), path)
     if "path" in values:
         raise BadConfig("RL-CONFIG-002", f"{path}: unknown key `path`", hint="remove it")
     return validate(Project, {**values, "path": path}, where=path)
@@ -60,7 +60,12 @@ def _steps(values: dict[str, Any]) -> list[Any]:
     return steps if isinstance(steps, list) else []
 
 
-def _make_absolute(table: Any, keys: tuple[str, ...], file: Path) -> None:
+def make_absolute(table: Any, keys: tuple[str, ...], file: Path) -> None:
+    """Resolve the paths in a table against its file; what is no table or no path is left for `validate`.
+
+    Raises:
+        BadConfig: RL-CONFIG-003 when one does not exist.
+    """
     if not isinstance(table, dict):
         return
     for key in keys:

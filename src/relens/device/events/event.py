@@ -1,0 +1,59 @@
+"""What was noticed, as it is kept, shown and sent."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from enum import Enum
+from typing import Any
+
+
+class Phase(str, Enum):
+    """Which end of it."""
+
+    BEGAN = "began"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True)
+class Thing:
+    """Something on one frame.
+
+    id: the same on every frame for as long as it is there. score: 0..1. box: x1 y1 x2 y2 as fractions 0..1 of the
+    frame; None where the model classifies the whole frame.
+    """
+
+    id: int
+    label: str
+    score: float
+    box: tuple[float, float, float, float] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, rounded for reading."""
+        box = None if self.box is None else [round(edge, 4) for edge in self.box]
+        return {"id": self.id, "label": self.label, "score": round(self.score, 4), "box": box}
+
+
+@dataclass(frozen=True)
+class Event:
+    """The beginning or the end of what a rule watches for.
+
+    rule: its name. at_s: seconds since 1970 (UTC). things: which of them make it so; at its end, the last that did.
+    lasted_s: from beginning to end; 0 at the beginning.
+    """
+
+    rule: str
+    phase: Phase
+    at_s: float
+    things: Sequence[Thing]
+    lasted_s: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; `at` is ISO 8601 in UTC."""
+        at = datetime.fromtimestamp(self.at_s, timezone.utc).isoformat(timespec="milliseconds")
+        return {
+            "event": self.rule,
+            "phase": self.phase.value,
+            "at": at,
+            "lasted_s": round(self.lasted_s, 2),
+            "things": [thing.to_json() for thing in self.things],
+        }

@@ -1,0 +1,176 @@
+"""What stands in `camera.toml`, beside the camera: where frames come from, what is an event, and who is told."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, field_validator, model_validator
+
+from relens.spec.strict import Strict, validate
+from relens.spec.toml import make_absolute, read_table
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+PLAIN = r"^[^/+#\x00-\x1f\x7f]+$"  # may become part of an MQTT topic
+
+
+class EventRule(Strict):
+    """`[[events]]`: what is to be noticed. A rule is either going on or not; both ends are events.
+
+    name: of the event. labels: any of these classes; empty: every class. min_score: of a detection or class.
+    zone: corners of a polygon, x and y as fractions 0..1 of the frame; a detection is where the middle of its box's
+        lower edge is. Empty: the whole frame.
+    at_least: so many at the same time. dwell_s: an object counts once it has been there for so long.
+    clear_s: the event ends when there have been too few for so long.
+    """
+
+    name: str = Field(min_length=1, max_length=80, pattern=PLAIN)
+    labels: tuple[str, ...] = ()
+    min_score: Fraction = 0.5
+    zone: tuple[tuple[Fraction, Fraction], ...] = ()
+    at_least: int = Field(default=1, ge=1)
+    dwell_s: float = Field(default=1.0, ge=0)
+    clear_s: float = Field(default=2.0, ge=0)
+
+    @field_validator("zone")
+    @classmethod
+    def _is_polygon(cls, zone: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
+        if 0 < len(zone) < 3:
+            raise ValueError("a zone has three corners at least, [[x, y], [x, y], [x, y]]")
+        return zone
+
+
+class SourceSettings(Strict):
+    """`[camera]`. name: what the camera is called elsewhere; None takes the host's name.
+
+    source: a V4L2 number, an `rtsp://` address, a clip or a folder of pictures. password_file: holds the password of
+    the user in the address, and nothing else; it is never logged or shown.
+    """
+
+    source: str
+    name: str | None = Field(default=None, max_length=80, pattern=PLAIN)
+    password_file: Path | None = None
+
+
+class PageSettings(Strict):
+    """`[page]`: the live page; port 0 takes a free one."""
+
+    serve: bool = True
+    port: int = Field(default=8080, ge=0, le=65535)
+
+
+class KeepSettings(Strict):
+    """`[keep]`: how many events stay on the camera's disk, with their pictures; the oldest go first.
+
+    An outlet that cannot be reached gets later what is still there.
+    """
+
+    max_mb: float = Field(default=200.0, gt=0)
+    max_days: float = Field(default=30.0, gt=0)
+
+
+class TlsSettings(Strict):
+    """Files in PEM. ca: who may have signed the broker's certificate; None: whom this machine trusts."""
+
+    ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+
+    @model_validator(mode="after")
+    def _come_together(self) -> "TlsSettings":
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key come together")
+        return self
+
+
+class MqttSettings(Strict):
+    """`[mqtt]`: a broker (MQTT 3.1.1) that is told of every event, once at least and in order (QoS 1).
+
+    topic: where events go; `{camera}` and `{event}` stand for their names. status_topic: retained `online` or
+    `offline`, the latter as the will. pictures: whether the event's JPEG goes along, in base64.
+    user, password_file: for brokers that ask for them. tls: None speaks without TLS, which is refused for a user.
+    """
+
+    host: str
+    port: int = Field(default=8883, ge=1, le=65535)
+    topic: str = Field(default="relens/{camera}/events/{event}", min_length=1)
+    status_topic: str = Field(default="relens/{camera}/status", min_length=1)
+    pictures: bool = False
+    user: str | None = None
+    password_file: Path | None = None
+    tls: TlsSettings | None = TlsSettings()
+
+    @field_validator("topic", "status_topic")
+    @classmethod
+    def _is_topic(cls, topic: str) -> str:
+        try:
+            filled = topic.format(camera="camera", event="event")
+        except (KeyError, IndexError, ValueError):
+            raise ValueError("a topic may hold {camera} and {event} only") from None
+        if any(sign in filled for sign in "+#\x00"):
+            raise ValueError("a topic to publish to holds no + and no #")
+        return topic
+
+    @model_validator(mode="after")
+    def _keeps_its_password(self) -> "MqttSettings":
+        if self.user is not None and self.tls is None:
+            raise ValueError("a password would go over the network in the clear: set tls, or leave user away")
+        return self
+
+
+class WebhookSettings(Strict):
+    """`[webhook]`: an address that every event is posted to as JSON, in order, until it answers 2xx.
+
+    token_file: holds what goes along as `Authorization: Bearer ...`. pictures: whether the JPEG goes along, in base64.
+    """
+
+    url: str = Field(pattern=r"^https?://[^\s]+$")
+    token_file: Path | None = None
+    pictures: bool = False
+
+
+class LinesSettings(Strict):
+    """`[lines]`: a file that every event is appended to, as one line of JSON."""
+
+    path: Path
+
+
+class CameraSettings(Strict):
+    """One `camera.toml`; every path is absolute."""
+
+    camera: SourceSettings
+    page: PageSettings = PageSettings()
+    events: tuple[EventRule, ...] | None = None
+    keep: KeepSettings = KeepSettings()
+    mqtt: MqttSettings | None = None
+    webhook: WebhookSettings | None = None
+    lines: LinesSettings | None = None
+
+    @field_validator("events")
+    @classmethod
+    def _have_names(cls, events: Any) -> Any:
+        names = [rule.name for rule in events or ()]
+        if len(set(names)) < len(names):
+            raise ValueError("two events have the same name")
+        return events
+
+
+PATH_KEYS = {"camera": ("password_file",), "mqtt": ("password_file",), "webhook": ("token_file",)}
+
+
+def load_camera(path: str | Path) -> CameraSettings:
+    """Read a `camera.toml`.
+
+    Raises:
+        BadConfig: RL-CONFIG-001 when it cannot be read or is not TOML, -002 for an unknown key,
+            -003 for a wrong value or a path that does not exist.
+    """
+    path = Path(path).absolute()
+    values = read_table(path)
+    for table, keys in PATH_KEYS.items():
+        make_absolute(values.get(table), keys, path)
+    mqtt = values.get("mqtt")
+    if isinstance(mqtt, dict):
+        make_absolute(mqtt.get("tls"), ("ca", "certificate", "key"), path)
+    lines = values.get("lines")
+    if isinstance(lines, dict) and isinstance(lines.get("path"), str):
+        lines["path"] = path.parent / Path(lines["path"]).expanduser()
+    return validate(CameraSettings, values, where=path)
