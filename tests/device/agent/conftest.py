@@ -75,8 +75,8 @@ def bring() -> Callable[[Store, Path], None]:
     """Put a bundle into the inbox, whole at once."""
 
     def put(store: Store, bundle: Path) -> None:
-        shutil.copy(bundle, store.inbox / ".coming")
-        (store.inbox / ".coming").rename(store.inbox / bundle.name)
+        shutil.copy(bundle, store.inbox.folder / ".coming")
+        (store.inbox.folder / ".coming").rename(store.inbox.folder / bundle.name)
 
     return put
 

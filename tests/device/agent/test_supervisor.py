@@ -27,7 +27,7 @@ def test_a_bundle_proves_itself_and_the_next_one_comes_through_the_inbox(
         second = store.standing().active
         until(lambda: store.standing() == Standing(second, second, first))
 
-    assert list(store.inbox.iterdir()) == []
+    assert [file.suffix for file in store.inbox.folder.iterdir()] == [".answer"]
     assert [f"{one}: {what}" for one in (first, second) for what in ("started", "confirmed")] == [
         line for line in said if line.endswith(("started", "confirmed"))
     ]

@@ -1,15 +1,23 @@
 """A bundle's way onto a camera: copied, checked, accepted by its golden frames, then active on trial."""
 
+import hashlib
 import json
 from pathlib import Path
 
-from relens.device.agent.examine import accept_apart
-from relens.device.agent.store import ID_DIGITS, Store
+from relens.bundle.archive import read_bytes
+from relens.bundle.bundle import Bundle
+from relens.device.agent.examine import TIMEOUT_S, accept_apart
+from relens.device.agent.store import ID_DIGITS, Store, no_room
 from relens.errors import DeviceTrouble
+
+LOOK_S = 1.0
 
 
 def install(store: Store, path: Path, *, again: bool = False) -> str:
     """Bring a bundle in and let it run if this machine accepts it; what runs now goes on until then.
+
+    Where an agent runs the camera, it does this: it lets what runs rest while the golden frames are judged, so that
+    neither is measured beside the other.
 
     Args:
         store: the camera's disk.
@@ -22,19 +30,47 @@ def install(store: Store, path: Path, *, again: bool = False) -> str:
     Raises:
         BadBundle, BadModel: it is damaged or foreign; nothing of it is kept.
         DeviceTrouble: RL-DEVICE-003 when this machine refuses it, -004 when there is no room, -007 when it failed here
-            before.
+            before, -009 when the agent does not answer.
     """
+    if not store.has_agent():
+        return bring_in(store, path, again=again)
+    content = read_bytes(path)
+    if again:
+        store.pardon(hashlib.sha256(content).hexdigest()[:ID_DIGITS])
+    file = store.inbox.put(content)
+    for _ in range(int((TIMEOUT_S + 60) / LOOK_S)):
+        if answer := store.inbox.hear(file, LOOK_S):
+            return answer.bundle()
+        if not store.has_agent() and store.inbox.take_back(file):
+            return bring_in(store, path, again=again)
+    raise DeviceTrouble(
+        "RL-DEVICE-009",
+        f"the agent of {store.folder} has not said what became of {path.name}",
+        hint="see whether it is still running and what it did: relens device status",
+    )
+
+
+def bring_in(store: Store, path: Path, *, again: bool = False) -> str:
+    """The same in this process, whoever else runs."""
     bundle = store.take(path)
     taken = bundle.sha256[:ID_DIGITS]
-    if again:
-        store.pardon(taken)
-    stored = store.stored()[taken]
-    if not stored.accepted and not stored.bad:
-        try:
-            facts = accept_apart(bundle.path, bundle.manifest.name)
-        except DeviceTrouble as refused:
-            store.refuse(taken, refused.message.removeprefix(f"{bundle.manifest.name}: "))
-            raise
-        store.accept(taken, json.dumps({"name": bundle.manifest.name, **facts}).encode())
-    store.activate(taken)
+    try:
+        if again:
+            store.pardon(taken)
+        stored = store.stored()[taken]
+        if not stored.accepted and not stored.bad:
+            _accept(store, bundle)
+        store.activate(taken)
+    except OSError as trouble:
+        raise no_room(path, trouble) from None
     return taken
+
+
+def _accept(store: Store, bundle: Bundle) -> None:
+    taken, name = bundle.sha256[:ID_DIGITS], bundle.manifest.name
+    try:
+        facts = accept_apart(bundle.path, name)
+    except DeviceTrouble as refused:
+        store.refuse(taken, refused.message.removeprefix(f"{name}: "))
+        raise
+    store.accept(taken, json.dumps({"name": name, **facts}).encode())

@@ -5,7 +5,7 @@
       bad/ID            -> why it failed here            a cell
       bundles/ID/       bundle.relens and its model, whole or not there; accepted.json once its golden frames have
                         held here, seen.json once it has shown something
-      inbox/            bundles to install, put there by whoever delivers them, whole (rename)
+      inbox/            bundles for the agent to install, and its answers
       journal.jsonl     what happened
       agent.lock, store.lock
 
@@ -21,12 +21,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 from relens.bundle import open_bundle
 from relens.bundle.archive import read_bytes
 from relens.bundle.bundle import Bundle
 from relens.device.agent.cell import read_cell, write_cell
+from relens.device.agent.inbox import Inbox
 from relens.device.agent.journal import Journal
 from relens.device.agent.standing import Standing
 from relens.errors import DeviceTrouble
@@ -35,6 +37,7 @@ from relens.files import sync_folder, write_whole
 ID_DIGITS = 12
 FILE = "bundle.relens"
 ACCEPTED, SEEN = "accepted.json", "seen.json"
+AGENT_LOCK = "agent.lock"
 NOTHING = "-"
 
 
@@ -60,9 +63,9 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.bundles, self.inbox, self.bad = (folder / name for name in ("bundles", "inbox", "bad"))
+        self.bundles, self.bad, self.inbox = folder / "bundles", folder / "bad", Inbox(folder / "inbox")
         try:
-            for one in (self.bundles, self.inbox, self.bad):
+            for one in (self.bundles, self.bad, self.inbox.folder):
                 one.mkdir(parents=True, exist_ok=True)
         except OSError as trouble:
             raise DeviceTrouble(
@@ -106,7 +109,7 @@ class Store:
                     sync_folder(self.bundles)
                     self.journal.note("verified", bundle=folder.name, name=bundle.manifest.name)
             except OSError as trouble:
-                raise _no_room(path, trouble) from None
+                raise no_room(path, trouble) from None
             finally:
                 shutil.rmtree(room, ignore_errors=True)
         return self.open(folder.name)
@@ -243,6 +246,7 @@ class Store:
                 standing = self._stand("rolled back", standing.failed(), bundle=standing.active, why=why)
             for left in (*self.folder.glob(".*"), *self.bad.glob(".*")):
                 left.unlink(missing_ok=True)
+            self.inbox.sweep()
             for folder in self.bundles.iterdir():
                 bad = folder.name.startswith(".") or read_cell(self.bad / folder.name) is not None
                 if bad and folder.name not in standing.needed:
@@ -263,7 +267,7 @@ class Store:
             DeviceTrouble: RL-DEVICE-008 when another one runs.
         """
         try:
-            with _locked(self.folder / "agent.lock", fcntl.LOCK_EX | fcntl.LOCK_NB):
+            with _locked(self.folder / AGENT_LOCK, fcntl.LOCK_EX | fcntl.LOCK_NB, patience_s=0.5):
                 yield
         except BlockingIOError:
             raise DeviceTrouble(
@@ -271,6 +275,14 @@ class Store:
                 f"another agent runs this camera: {self.folder}",
                 hint="stop it first, or give this one a folder of its own with --state",
             ) from None
+
+    def has_agent(self) -> bool:
+        """Whether one runs this camera."""
+        try:
+            with _locked(self.folder / AGENT_LOCK, fcntl.LOCK_SH | fcntl.LOCK_NB):
+                return False
+        except BlockingIOError:
+            return True
 
     def _stand(self, event: str, standing: Standing, **facts: str | None) -> Standing:
         if standing != self.standing():
@@ -310,7 +322,8 @@ def _write_reserved(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _no_room(path: Path, trouble: OSError) -> DeviceTrouble:
+def no_room(path: Path, trouble: OSError) -> DeviceTrouble:
+    """RL-DEVICE-004 for a bundle."""
     return DeviceTrouble(
         "RL-DEVICE-004",
         f"{path} cannot be kept on this camera: {trouble.strerror or trouble}",
@@ -319,10 +332,18 @@ def _no_room(path: Path, trouble: OSError) -> DeviceTrouble:
 
 
 @contextmanager
-def _locked(path: Path, how: int) -> Iterator[None]:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+def _locked(path: Path, how: int, patience_s: float = 0.0) -> Iterator[None]:
+    """patience_s: somebody may only be asking whether it is locked, which takes a moment."""
+    descriptor, end_s = os.open(path, os.O_RDWR | os.O_CREAT, 0o644), monotonic() + patience_s
     try:
-        fcntl.flock(descriptor, how)
+        while True:
+            try:
+                fcntl.flock(descriptor, how)
+                break
+            except BlockingIOError:
+                if monotonic() >= end_s:
+                    raise
+                sleep(0.02)
         yield
     finally:
         with suppress(OSError):

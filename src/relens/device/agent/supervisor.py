@@ -8,7 +8,8 @@ from time import monotonic
 from typing import Any
 
 from relens.device.agent.health import Health, Limits, Report
-from relens.device.agent.install import install
+from relens.device.agent.inbox import Answer
+from relens.device.agent.install import bring_in
 from relens.device.agent.process import WorkerProcess
 from relens.device.agent.standing import MOST_STARTS
 from relens.device.agent.store import ACCEPTED, FILE, SEEN, Store
@@ -89,15 +90,17 @@ class Supervisor:
                     self._attend(standing.active)
 
     def _take_in(self, quiet: Callable[[], AbstractContextManager[None]]) -> None:
-        """Install what was put into the inbox; what is refused leaves its reason in the journal."""
-        for file in sorted(self.store.inbox.glob("*.relens")):
+        """Install what was put into the inbox; whoever brought it is told what became of it."""
+        for file in self.store.inbox.waiting():
             try:
                 with quiet():
-                    self.say(f"{file.name}: installed as {install(self.store, file)}")
-            except (RelensError, OSError) as trouble:
+                    answer = Answer(bring_in(self.store, file))
+                self.say(f"{file.name}: installed as {answer.installed}")
+            except RelensError as trouble:
+                answer = Answer.refusing(trouble)
                 self.store.journal.note("refused", file=file.name, why=str(trouble))
                 self.say(f"{file.name}: {trouble}")
-            file.unlink(missing_ok=True)
+            self.store.inbox.answer(file, answer)
 
     def _attend(self, bundle: str) -> None:
         """Run one bundle until it ends, fails, or another one is to run."""
