@@ -5,6 +5,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from queue import Queue
 
@@ -165,4 +166,19 @@ def test_the_page_says_when_the_loop_is_gone(browser: Browser) -> None:
     page.wait_for_selector("#state[data-is=gone]", timeout=10_000)
     with pytest.raises(urllib.error.URLError):
         urllib.request.urlopen(f"http://127.0.0.1:{server.port}/healthz")
+    page.close()
+
+
+def test_the_page_says_when_the_camera_is_away_and_when_it_is_back(browser: Browser) -> None:
+    page = browser.new_page()
+    about = About("gone", "0" * 64, "engine", "rtsp://camera/1", ())
+    status = LoopStatus(0, 0, 0, 0, 0.0, 0.0, None, {}, trouble="rtsp://camera/1 gives no more frames: timed out")
+    with LivePage(about, lambda: status, port=0) as server:
+        page.goto(server.url)
+        page.wait_for_selector("#away:has-text('timed out')", timeout=10_000)
+        assert page.text_content("#word") == "the camera is away"
+        assert page.text_content("#camera") == "rtsp://camera/1"
+
+        status = replace(status, trouble=None)
+        page.wait_for_selector("#away", state="hidden", timeout=10_000)
     page.close()
