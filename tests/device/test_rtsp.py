@@ -1,5 +1,6 @@
 """The RTSP camera against a small server that speaks RTSP and sends real RTP packets over the same connection."""
 
+import base64
 import socket
 import struct
 import threading
@@ -42,12 +43,20 @@ class Interleaved:
 
 @dataclass(frozen=True)
 class Act:
-    """What the server does with one connection: a clip, then silence for a while. Or it wants another password."""
+    """What the server does with one connection: a clip, then silence for a while. Or it wants another password: any
+    other one, or other than `password`.
+    """
 
     frames: int = 60
     size: tuple[int, int] = (64, 48)
     silent_s: float = 0.0
     refuse: bool = False
+    password: str | None = None
+
+    def lets_in(self, authorization: str) -> bool:
+        """Whether a request's header (Basic) is enough."""
+        expected = base64.b64encode(f"user:{self.password}".encode()).decode()
+        return not self.refuse and (self.password is None or authorization == f"Basic {expected}")
 
 
 def play(connection: socket.socket, act: Act) -> None:
@@ -76,7 +85,7 @@ def answer(connection: socket.socket, requests, act: Act) -> None:
         verb = line.split()[0].decode()
         headers = dict(line.decode().strip().split(": ", 1) for line in iter(requests.readline, b"\r\n"))
         status, rest = "200 OK", ANSWERS[verb]
-        if act.refuse and verb == "DESCRIBE":
+        if verb == "DESCRIBE" and not act.lets_in(headers.get("Authorization", "")):
             status, rest = "401 Unauthorized", 'WWW-Authenticate: Basic realm="camera"\r\n\r\n'
         connection.sendall(f"RTSP/1.0 {status}\r\nCSeq: {headers['CSeq']}\r\n{rest}".encode())
     if verb == "PLAY":
@@ -163,3 +172,15 @@ def test_a_wrong_password_is_told_at_once_and_waited_out_where_nobody_looks(serv
         assert "nauthorized" in camera.trouble
         assert camera.read() is not None
         assert camera.trouble is None
+
+
+def test_a_password_comes_from_its_file_whatever_signs_it_holds(serving, tmp_path) -> None:
+    file, password = tmp_path / "password", "p@ss:w/rd %41#"
+    address = serving(Act(refuse=True), Act(60, password=password)).replace(":secret", "")
+    camera = open_camera(address, patient=True, password_file=file)
+    camera.open()
+    with closing(camera):
+        assert str(file) in camera.trouble
+        file.write_text(password + "\n")
+        assert camera.read() is not None
+    assert password not in camera.describe()

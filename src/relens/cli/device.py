@@ -37,10 +37,15 @@ def install(
 
 @app.command()
 def run(
-    camera: Annotated[str, typer.Option(help="A clip, a folder of pictures, a V4L2 number or an rtsp:// address.")],
+    settings: Annotated[
+        Path | None, typer.Option(envvar="RELENS_SETTINGS", help="A camera.toml; the options here go before it.")
+    ] = None,
+    camera: Annotated[
+        str | None, typer.Option(help="A clip, a folder of pictures, a V4L2 number or an rtsp:// address.")
+    ] = None,
     state: State = HERE,
-    page: Annotated[bool, typer.Option(help="Serve the live page.")] = True,
-    port: Annotated[int, typer.Option(help="The live page's port on 127.0.0.1; 0 takes a free one.")] = 8080,
+    page: Annotated[bool | None, typer.Option("--page/--no-page", help="Serve the live page.")] = None,
+    port: Annotated[int | None, typer.Option(help="The live page's port on 127.0.0.1; 0 takes a free one.")] = None,
     confirm_after: Annotated[float, typer.Option(min=0, help="Seconds of healthy frames that confirm a bundle.")] = 60,
     fast: Annotated[bool, typer.Option(help="Play clips as fast as they are consumed.")] = False,
 ) -> None:
@@ -48,11 +53,11 @@ def run(
     from relens.cli.screen import note
     from relens.device.agent import Patience, Supervisor
     from relens.device.run import stopped_by_signals
+    from relens.spec import camera_settings
 
     supervisor = Supervisor(
         _store(state),
-        camera,
-        page=port if page else None,
+        camera_settings(settings, source=camera, page=page, port=port),
         real_time=not fast,
         patience=Patience(confirm_s=confirm_after),
         say=note,

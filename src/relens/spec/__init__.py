@@ -10,7 +10,7 @@ from relens.spec.camera import (
     SourceSettings,
     TlsSettings,
     WebhookSettings,
-    load_camera,
+    camera_settings,
 )
 from relens.spec.device import THIS_MACHINE, Device, device, profiles, this_machine
 from relens.spec.project import (
@@ -75,9 +75,9 @@ __all__ = [
     "Task",
     "TlsSettings",
     "WebhookSettings",
+    "camera_settings",
     "device",
     "load",
-    "load_camera",
     "profiles",
     "this_machine",
     "validate",

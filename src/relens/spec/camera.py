@@ -2,9 +2,11 @@
 
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
+from relens.errors import BadConfig
 from relens.spec.strict import Strict, validate
 from relens.spec.toml import make_absolute, read_table
 
@@ -49,6 +51,14 @@ class SourceSettings(Strict):
     name: str | None = Field(default=None, max_length=80, pattern=PLAIN)
     password_file: Path | None = None
 
+    @model_validator(mode="after")
+    def _has_one_password(self) -> "SourceSettings":
+        if self.password_file is not None:
+            address = urlsplit(self.source)
+            if address.scheme not in ("rtsp", "rtsps") or not address.username or address.password is not None:
+                raise ValueError("password_file goes with a source of the form rtsp://USER@HOST/...")
+        return self
+
 
 class PageSettings(Strict):
     """`[page]`: the live page; port 0 takes a free one."""
@@ -86,7 +96,7 @@ class MqttSettings(Strict):
 
     topic: where events go; `{camera}` and `{event}` stand for their names. status_topic: retained `online` or
     `offline`, the latter as the will. pictures: whether the event's JPEG goes along, in base64.
-    user, password_file: for brokers that ask for them. tls: None speaks without TLS, which is refused for a user.
+    user, password_file: for brokers that ask for them. tls: `false` speaks without TLS, which is refused for a user.
     """
 
     host: str
@@ -97,6 +107,11 @@ class MqttSettings(Strict):
     user: str | None = None
     password_file: Path | None = None
     tls: TlsSettings | None = TlsSettings()
+
+    @field_validator("tls", mode="before")
+    @classmethod
+    def _may_be_off(cls, tls: Any) -> Any:
+        return None if tls is False else tls
 
     @field_validator("topic", "status_topic")
     @classmethod
@@ -156,21 +171,43 @@ class CameraSettings(Strict):
 PATH_KEYS = {"camera": ("password_file",), "mqtt": ("password_file",), "webhook": ("token_file",)}
 
 
-def load_camera(path: str | Path) -> CameraSettings:
-    """Read a `camera.toml`.
+def camera_settings(
+    path: str | Path | None = None, *, source: str | None = None, page: bool | None = None, port: int | None = None
+) -> CameraSettings:
+    """Read a `camera.toml`, or do without.
+
+    Args:
+        path: the file.
+        source, page, port: what goes before `[camera] source`, `[page] serve` and `[page] port`, where given.
 
     Raises:
-        BadConfig: RL-CONFIG-001 when it cannot be read or is not TOML, -002 for an unknown key,
-            -003 for a wrong value or a path that does not exist.
+        BadConfig: RL-CONFIG-001 when it cannot be read or is not TOML, -002 for an unknown key, -003 for a wrong
+            value, a path that does not exist, or when there is no source.
     """
-    path = Path(path).absolute()
-    values = read_table(path)
+    values = _read(Path(path).absolute()) if path else {}
+    given: dict[str, dict[str, Any]] = {"camera": {"source": source}, "page": {"serve": page, "port": port}}
+    for table, keys in given.items():
+        asked = {key: value for key, value in keys.items() if value is not None}
+        if asked and isinstance(values.setdefault(table, {}), dict):
+            values[table].update(asked)
+    if "camera" not in values:
+        raise BadConfig(
+            "RL-CONFIG-003",
+            f"{path or 'relens device run'}: no camera is named",
+            hint="name one with --camera, or in a camera.toml under [camera] source",
+        )
+    return validate(CameraSettings, values, where=path or "options")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    values = read_table(path, hint="docs/camera.md shows one")
     for table, keys in PATH_KEYS.items():
         make_absolute(values.get(table), keys, path)
-    mqtt = values.get("mqtt")
+    camera, mqtt, lines = (values.get(table) for table in ("camera", "mqtt", "lines"))
+    if isinstance(camera, dict) and (path.parent / str(camera.get("source"))).exists():
+        camera["source"] = str(path.parent / camera["source"])
     if isinstance(mqtt, dict):
         make_absolute(mqtt.get("tls"), ("ca", "certificate", "key"), path)
-    lines = values.get("lines")
     if isinstance(lines, dict) and isinstance(lines.get("path"), str):
         lines["path"] = path.parent / Path(lines["path"]).expanduser()
-    return validate(CameraSettings, values, where=path)
+    return values

@@ -36,14 +36,12 @@ def load(path: str | Path) -> Project:
     return validate(Project, {**values, "path": path}, where=path)
 
 
-def read_table(path: Path) -> dict[str, Any]:
-    """Read any TOML file, with errors that name it."""
+def read_table(path: Path, hint: str = "relens init MODEL writes a first one") -> dict[str, Any]:
+    """Read any TOML file, with errors that name it; `hint` says where one comes from that does not exist."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise BadConfig(
-            "RL-CONFIG-001", f"{path} does not exist", hint="relens init MODEL writes a first one"
-        ) from None
+        raise BadConfig("RL-CONFIG-001", f"{path} does not exist", hint=hint) from None
     except UnicodeDecodeError:
         raise BadConfig(
             "RL-CONFIG-001",

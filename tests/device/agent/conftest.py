@@ -14,7 +14,7 @@ from relens.bundle import write_bundle
 from relens.device.agent import Patience, Store, Supervisor, install
 from relens.engines import load_engine
 from relens.graph import Graph, with_signature
-from relens.spec import InputSpec, OutputSpec
+from relens.spec import InputSpec, OutputSpec, camera_settings
 from relens.vision import Frame, VisionModel, frames_from
 
 Write = Callable[..., Path]
@@ -92,7 +92,8 @@ def _running(
     store: Store, camera: Path | str, patience: Patience = QUICK, real_time: bool = True
 ) -> Iterator[list[str]]:
     said: list[str] = []
-    agent = Supervisor(store, str(camera), page=None, real_time=real_time, patience=patience, say=said.append)
+    settings = camera_settings(source=str(camera), page=False)
+    agent = Supervisor(store, settings, real_time=real_time, patience=patience, say=said.append)
     thread = threading.Thread(target=agent.run)
     thread.start()
     try:

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 from queue import Empty, Queue
 from threading import Thread
 from time import monotonic
@@ -17,6 +16,11 @@ from typing import Any
 from relens.device.agent.worker import Orders
 
 STOP_S = 5.0
+
+
+def environment() -> dict[str, str]:
+    """OpenCV otherwise waits for ten seconds until it says that a V4L2 camera gives no frames."""
+    return {"OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT": "4", **os.environ}
 
 
 class WorkerProcess:
@@ -35,12 +39,12 @@ class WorkerProcess:
     def __enter__(self) -> "WorkerProcess":
         command = [sys.executable, "-m", "relens.device.agent.worker"]
         pipe = subprocess.PIPE
-        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=environment())
         self._readers = [Thread(target=read, name="relens-worker") for read in (self._read, self._read_errors)]
         for reader in self._readers:
             reader.start()
         with suppress(BrokenPipeError):
-            self._input.write(json.dumps(asdict(self._orders)) + "\n")
+            self._input.write(self._orders.model_dump_json() + "\n")
             self._input.flush()
         return self
 

@@ -15,6 +15,7 @@ from relens.device.agent.standing import MOST_STARTS
 from relens.device.agent.store import ACCEPTED, FILE, SEEN, Store
 from relens.device.agent.worker import Orders
 from relens.errors import RelensError
+from relens.spec import CameraSettings
 
 TICK_S = 0.5
 REMEMBER_S = 60.0
@@ -44,8 +45,7 @@ class Supervisor:
 
     Args:
         store: the camera's disk.
-        camera: what `relens.device.open_camera` takes.
-        page: the live page's port; None for no page.
+        settings: where frames come from, and who is told.
         real_time: see `open_camera`.
         patience: how long to wait for what.
         say: told in a line what happens.
@@ -54,14 +54,13 @@ class Supervisor:
     def __init__(
         self,
         store: Store,
-        camera: str,
+        settings: CameraSettings,
         *,
-        page: int | None = 8080,
         real_time: bool = True,
         patience: Patience | None = None,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
-        self.store, self.camera, self.page, self.real_time = store, camera, page, real_time
+        self.store, self.settings, self.real_time = store, settings, real_time
         self.patience, self.say = patience or Patience(), say
         self._stopping = Event()
         self._camera_trouble: str | None = None
@@ -112,7 +111,7 @@ class Supervisor:
         remembered_s, self._camera_trouble = monotonic(), None
         file = self.store.bundles / bundle / FILE
         self.say(f"{bundle}: started")
-        with WorkerProcess(Orders(str(file), self.camera, self.page, real_time=self.real_time)) as worker:
+        with WorkerProcess(Orders(bundle=file, settings=self.settings, real_time=self.real_time)) as worker:
             while not self._stopping.is_set() and self.store.standing().active == bundle:
                 said = worker.hear(TICK_S)
                 if said is None:

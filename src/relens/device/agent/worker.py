@@ -8,12 +8,13 @@ import json
 import sys
 import threading
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from relens.device.agent.health import Report
 from relens.errors import RelensError
+from relens.spec import CameraSettings, Strict
 
 if TYPE_CHECKING:
     from relens.device.agent.senses import Senses
@@ -22,19 +23,17 @@ if TYPE_CHECKING:
 EVERY_S = 0.5
 
 
-@dataclass(frozen=True)
-class Orders:
-    """What the supervisor wants run. page: the port of the live page, None for none."""
+class Orders(Strict):
+    """What the supervisor wants run. real_time: see `open_camera`."""
 
-    bundle: str
-    camera: str
-    page: int | None = None
+    bundle: Path
+    settings: CameraSettings
     real_time: bool = True
 
 
 def main() -> None:
     """Run what the first line of the standard input orders."""
-    orders = Orders(**json.loads(sys.stdin.readline()))
+    orders = Orders.model_validate_json(sys.stdin.readline())
     tell = _Teller(sys.stdout)
     try:
         _work(orders, tell)
@@ -66,16 +65,17 @@ def _work(orders: Orders, tell: _Teller) -> None:
     from relens.device.model import load_model
     from relens.device.run import to_all
 
-    file = Path(orders.bundle)
-    bundle = open_bundle(file, file.parent)
-    camera, model = open_camera(orders.camera, orders.real_time, patient=True), load_model(bundle)
+    source, page_settings = orders.settings.camera, orders.settings.page
+    bundle = open_bundle(orders.bundle, orders.bundle.parent)
+    camera = open_camera(source.source, orders.real_time, patient=True, password_file=source.password_file)
+    model = load_model(bundle)
     senses = Senses(model, bundle.labels)
     loop = LiveLoop(camera, senses)
     about = About(bundle.manifest.name, bundle.sha256, str(model.engine.report), camera.describe(), bundle.labels)
     publishers = [senses.publish]
     with ExitStack() as stack:
-        if orders.page is not None:
-            page = LivePage(about, loop.status, port=orders.page)
+        if page_settings.serve:
+            page = LivePage(about, loop.status, port=page_settings.port)
             stack.enter_context(page)
             publishers.append(page.publish)
             tell(page=page.url)

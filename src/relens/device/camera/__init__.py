@@ -12,7 +12,13 @@ from relens.errors import DeviceTrouble
 from relens.vision.frames import PICTURE_SUFFIXES
 
 
-def open_camera(text: str, real_time: bool = True, loop: bool = True, patient: bool = False) -> Camera:
+def open_camera(
+    text: str,
+    real_time: bool = True,
+    loop: bool = True,
+    patient: bool = False,
+    password_file: Path | None = None,
+) -> Camera:
     """Choose a camera by what a user types; the loop opens it. A live one comes back by itself when it was away.
 
     Args:
@@ -21,6 +27,7 @@ def open_camera(text: str, real_time: bool = True, loop: bool = True, patient: b
         real_time: play files at their own pace; else as fast as frames are taken, without losing one.
         loop: begin a file or folder again at its end.
         patient: wait for a live camera that is not there yet.
+        password_file: see `Rtsp`.
 
     Raises:
         DeviceTrouble: RL-CAMERA-002 when there is no such file or folder.
@@ -30,7 +37,7 @@ def open_camera(text: str, real_time: bool = True, loop: bool = True, patient: b
     if index.isdecimal():
         return Steady(V4L2(int(index)), patient=patient)
     if text.startswith(("rtsp://", "rtsps://")):
-        return Steady(Rtsp(text), patient=patient)
+        return Steady(Rtsp(text, password_file), patient=patient)
     path = Path(text).expanduser()
     if not path.exists():
         raise DeviceTrouble(

@@ -1,7 +1,8 @@
 """A network camera (RTSP)."""
 
+from pathlib import Path
 from threading import Lock
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from relens.device.camera.libav import BROKEN, Video, reason
 from relens.errors import DeviceTrouble
@@ -11,13 +12,18 @@ OPEN_TIMEOUT_S, READ_TIMEOUT_S = 5.0, 3.0
 
 
 class Rtsp:
-    """An `rtsp://` stream over TCP."""
+    """An `rtsp://` stream over TCP.
+
+    Args:
+        address: of the stream, with a user and a password where it asks for them.
+        password_file: holds the password of the address's user; read at each `open`, so that it can be changed.
+    """
 
     live = True
     trouble = None
 
-    def __init__(self, address: str) -> None:
-        self.address = address
+    def __init__(self, address: str, password_file: Path | None = None) -> None:
+        self.address, self.password_file = address, password_file
         self.waited_ms = 0.0
         self._video: Video | None = None
         self._lock = Lock()
@@ -26,7 +32,7 @@ class Rtsp:
         """See `Camera.open`."""
         timeout = (OPEN_TIMEOUT_S, READ_TIMEOUT_S)
         try:
-            self._video = Video(self.address, options={"rtsp_transport": "tcp"}, timeout=timeout)
+            self._video = Video(self._full_address(), options={"rtsp_transport": "tcp"}, timeout=timeout)
         except BROKEN as trouble:
             raise DeviceTrouble(
                 "RL-CAMERA-001",
@@ -59,6 +65,21 @@ class Rtsp:
         """See `Camera.describe`."""
         parts = urlsplit(self.address)
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+    def _full_address(self) -> str:
+        if self.password_file is None:
+            return self.address
+        try:
+            password = self.password_file.read_text(encoding="utf-8").strip("\r\n")
+        except (OSError, UnicodeDecodeError) as trouble:
+            raise DeviceTrouble(
+                "RL-CAMERA-001",
+                f"{self.describe()} cannot be opened: no password in {self.password_file}: {trouble}",
+                hint=f"ls -l {self.password_file}",
+            ) from None
+        parts = urlsplit(self.address)
+        user, _, host = parts.netloc.rpartition("@")
+        return parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}").geturl()
 
     def _ended(self, reason: str) -> DeviceTrouble:
         return DeviceTrouble(
