@@ -1,6 +1,7 @@
 """`relens device`: what runs on this camera, how it came there, and the way back."""
 
 import os
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,8 @@ import typer
 from relens.cli.options import AsJson
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from relens.device.agent import Store
 
 app = typer.Typer(help="The agent on the camera: install, run, status, confirm, rollback.", no_args_is_help=True)
@@ -30,9 +33,9 @@ def install(
     """Check a bundle, accept it on this machine, then let it run on trial; a running agent takes it up at once."""
     from relens.device.agent import install as bring
 
-    store = _store(state)
-    bring(store, bundle, again=again)
-    _tell(store, as_json)
+    with _store(state) as store:
+        bring(store, bundle, again=again)
+        _tell(store, as_json)
 
 
 @app.command()
@@ -55,45 +58,65 @@ def run(
     from relens.device.run import stopped_by_signals
     from relens.spec import camera_settings
 
-    supervisor = Supervisor(
-        _store(state),
-        camera_settings(settings, source=camera, page=page, port=port),
-        real_time=not fast,
-        patience=Patience(confirm_s=confirm_after),
-        say=note,
-    )
-    with stopped_by_signals(supervisor.stop):
-        supervisor.run()
+    asked = camera_settings(settings, source=camera, page=page, port=port)
+    with _store(state) as store:
+        patience = Patience(confirm_s=confirm_after)
+        supervisor = Supervisor(store, asked, real_time=not fast, patience=patience, say=note)
+        with stopped_by_signals(supervisor.stop):
+            supervisor.run()
+
+
+@app.command()
+def service(
+    settings: Annotated[Path, typer.Option(envvar="RELENS_SETTINGS", help="The camera.toml of this camera.")] = Path(
+        "/etc/relens/camera.toml"
+    ),
+    memory: Annotated[
+        str, typer.Option(help="The most that agent and bundle may take, as MemoryMax= takes it.")
+    ] = "75%",
+) -> None:
+    """Print a systemd unit that keeps `relens device run` running on this machine."""
+    from relens.cli.screen import say
+    from relens.device.agent import service_unit
+    from relens.spec import camera_settings
+
+    say(service_unit(camera_settings(settings), settings.absolute(), memory=memory))
 
 
 @app.command()
 def status(state: State = HERE, as_json: AsJson = False) -> None:
     """What runs, what it would go back to, and what has failed here."""
-    _tell(_store(state), as_json)
+    with _store(state) as store:
+        _tell(store, as_json)
 
 
 @app.command()
 def confirm(state: State = HERE, as_json: AsJson = False) -> None:
     """Take what runs for good, without waiting for it to prove itself."""
-    store = _store(state)
-    active = store.standing().active
-    if active:
-        store.confirm(active)
-    _tell(store, as_json)
+    with _store(state) as store:
+        active = store.standing().active
+        if active:
+            store.confirm(active)
+        _tell(store, as_json)
 
 
 @app.command()
 def rollback(state: State = HERE, as_json: AsJson = False) -> None:
     """Go back to the bundle that was confirmed before; what ran until now is not taken again."""
-    store = _store(state)
-    store.roll_back("rolled back by hand")
-    _tell(store, as_json)
+    with _store(state) as store:
+        store.roll_back("rolled back by hand")
+        _tell(store, as_json)
 
 
-def _store(state: Path) -> "Store":
+@contextmanager
+def _store(state: Path) -> "Iterator[Store]":
     from relens.device.agent import Store
 
-    return Store(state.expanduser())
+    store = Store(state.expanduser())
+    try:
+        yield store
+    finally:
+        store.give_back()
 
 
 def _tell(store: "Store", as_json: bool) -> None:

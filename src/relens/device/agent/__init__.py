@@ -2,8 +2,9 @@
 
 from relens.device.agent.install import install
 from relens.device.agent.overview import Overview, overview
+from relens.device.agent.service import service_unit
 from relens.device.agent.standing import Standing
 from relens.device.agent.store import Store
 from relens.device.agent.supervisor import Patience, Supervisor
 
-__all__ = ["Overview", "Patience", "Standing", "Store", "Supervisor", "install", "overview"]
+__all__ = ["Overview", "Patience", "Standing", "Store", "Supervisor", "install", "overview", "service_unit"]

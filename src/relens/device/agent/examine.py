@@ -22,18 +22,29 @@ def accept_apart(file: Path, name: str) -> dict[str, Any]:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired:
-        raise _refused(name, f"its golden frames were not done after {TIMEOUT_S} s") from None
-    try:
-        found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    except (ValueError, IndexError):
-        end = f"signal {-done.returncode}" if done.returncode < 0 else f"exit code {done.returncode}"
-        raise _refused(name, f"the process ended with {end}: {done.stderr.strip()[-300:]}") from None
+        raise refusal(name, f"its golden frames were not done after {TIMEOUT_S} s") from None
+    found = said_last(done, name)
     if "refused" in found:
-        raise _refused(name, found["refused"])
+        raise refusal(name, found["refused"])
     return found
 
 
-def _refused(name: str, why: str) -> DeviceTrouble:
+def said_last(done: "subprocess.CompletedProcess[str]", name: str) -> dict[str, Any]:
+    """The JSON object on the last line of a process's output.
+
+    Raises:
+        DeviceTrouble: RL-DEVICE-003 when there is none: it died of the bundle.
+    """
+    try:
+        said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    except (ValueError, IndexError):
+        end = f"signal {-done.returncode}" if done.returncode < 0 else f"exit code {done.returncode}"
+        raise refusal(name, f"the process ended with {end}: {done.stderr.strip()[-300:]}") from None
+    return said
+
+
+def refusal(name: str, why: str) -> DeviceTrouble:
+    """This machine does not take a bundle."""
     return DeviceTrouble(
         "RL-DEVICE-003", f"{name}: {why}", hint="build it for this machine's profile and engine: relens build"
     )

@@ -2,15 +2,22 @@
 
 import hashlib
 import json
+import subprocess
+import sys
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from relens.bundle.archive import read_bytes
-from relens.bundle.bundle import Bundle
-from relens.device.agent.examine import TIMEOUT_S, accept_apart
+from relens.device.agent.examine import TIMEOUT_S, accept_apart, refusal, said_last
+from relens.device.agent.inbox import Answer
 from relens.device.agent.store import ID_DIGITS, Store, no_room
-from relens.errors import DeviceTrouble
+from relens.errors import DeviceTrouble, RelensError
+
+if TYPE_CHECKING:
+    from relens.bundle import Bundle
 
 LOOK_S = 1.0
+INSTALL_S = TIMEOUT_S + 60
 
 
 def install(store: Store, path: Path, *, again: bool = False) -> str:
@@ -34,11 +41,13 @@ def install(store: Store, path: Path, *, again: bool = False) -> str:
     """
     if not store.has_agent():
         return bring_in(store, path, again=again)
+    from relens.bundle.archive import read_bytes
+
     content = read_bytes(path)
     if again:
         store.pardon(hashlib.sha256(content).hexdigest()[:ID_DIGITS])
     file = store.inbox.put(content)
-    for _ in range(int((TIMEOUT_S + 60) / LOOK_S)):
+    for _ in range(int(INSTALL_S / LOOK_S)):
         if answer := store.inbox.hear(file, LOOK_S):
             return answer.bundle()
         if not store.has_agent() and store.inbox.take_back(file):
@@ -66,11 +75,40 @@ def bring_in(store: Store, path: Path, *, again: bool = False) -> str:
     return taken
 
 
-def _accept(store: Store, bundle: Bundle) -> None:
+def _accept(store: Store, bundle: "Bundle") -> None:
     taken, name = bundle.sha256[:ID_DIGITS], bundle.manifest.name
     try:
         facts = accept_apart(bundle.path, name)
     except DeviceTrouble as refused:
         store.refuse(taken, refused.message.removeprefix(f"{name}: "))
         raise
-    store.accept(taken, json.dumps({"name": name, **facts}).encode())
+    goals = bundle.manifest.goals.model_dump(mode="json")
+    store.accept(taken, json.dumps({"name": name, "goals": goals, **facts}).encode())
+
+
+def bring_in_apart(store: Store, path: Path) -> Answer:
+    """The same in a process of its own: what a foreign file does to it is its own affair, and its memory is free again.
+
+    Never raises; whatever happens is the answer.
+    """
+    command = [sys.executable, "-m", "relens.device.agent.install", str(store.folder), str(path)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_S, check=False)
+        return Answer(**said_last(done, path.name))
+    except subprocess.TimeoutExpired:
+        return Answer.refusing(refusal(path.name, f"it was not installed after {INSTALL_S} s"))
+    except RelensError as trouble:
+        return Answer.refusing(trouble)
+
+
+def main() -> None:
+    """Install what the command line names, and say what became of it."""
+    try:
+        answer = Answer(bring_in(Store(Path(sys.argv[1])), Path(sys.argv[2])))
+    except RelensError as trouble:
+        answer = Answer.refusing(trouble)
+    sys.stdout.write("\n" + json.dumps(asdict(answer)) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -22,17 +22,17 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from relens.bundle import open_bundle
-from relens.bundle.archive import read_bytes
-from relens.bundle.bundle import Bundle
 from relens.device.agent.cell import read_cell, write_cell
 from relens.device.agent.inbox import Inbox
 from relens.device.agent.journal import Journal
 from relens.device.agent.standing import Standing
 from relens.errors import DeviceTrouble
 from relens.files import sync_folder, write_whole
+
+if TYPE_CHECKING:
+    from relens.bundle import Bundle
 
 ID_DIGITS = 12
 FILE = "bundle.relens"
@@ -89,13 +89,16 @@ class Store:
         folder = self.bundles / bundle
         return Stored(bundle, folder, (folder / ACCEPTED).exists(), read_cell(self.bad / bundle))
 
-    def take(self, path: Path) -> Bundle:
+    def take(self, path: Path) -> "Bundle":
         """Copy a bundle in, whole, and check it there; what is there already is checked again.
 
         Raises:
             BadBundle, BadModel: it is damaged or foreign.
             DeviceTrouble: RL-DEVICE-004 when there is no room for it; nothing of it is left.
         """
+        from relens.bundle import open_bundle
+        from relens.bundle.archive import read_bytes
+
         content = read_bytes(path)
         room = self.bundles / f".{secrets.token_hex(8)}"
         with self.changing():
@@ -114,13 +117,15 @@ class Store:
                 shutil.rmtree(room, ignore_errors=True)
         return self.open(folder.name)
 
-    def open(self, bundle: str) -> Bundle:
+    def open(self, bundle: str) -> "Bundle":
         """A bundle on this disk, checked anew.
 
         Raises:
             BadBundle, BadModel: it has been damaged since.
             DeviceTrouble: RL-DEVICE-006 when it is not there.
         """
+        from relens.bundle import open_bundle
+
         folder = self.bundles / bundle
         if not (folder / FILE).exists():
             raise DeviceTrouble(
@@ -252,6 +257,16 @@ class Store:
                 if bad and folder.name not in standing.needed:
                     shutil.rmtree(folder, ignore_errors=True)
             return standing
+
+    def give_back(self) -> None:
+        """What root has made in a camera's folder belongs to whom the folder belongs to: its agent."""
+        owner = self.folder.stat()
+        if os.geteuid() != 0 or owner.st_uid == 0:
+            return
+        for path in self.folder.rglob("*"):
+            with suppress(FileNotFoundError):  # the agent goes on working
+                if path.lstat().st_uid == 0:
+                    os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
     @contextmanager
     def changing(self) -> Iterator[None]:

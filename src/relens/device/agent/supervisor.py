@@ -4,27 +4,19 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from threading import Event
-from time import monotonic
-from typing import Any
 
-from relens.device.agent.health import Health, Limits, Report
-from relens.device.agent.inbox import Answer
-from relens.device.agent.install import bring_in
+from relens.device.agent.health import Report
+from relens.device.agent.heart import Heart
+from relens.device.agent.install import INSTALL_S, bring_in_apart
+from relens.device.agent.oversight import Oversight
 from relens.device.agent.process import WorkerProcess
 from relens.device.agent.standing import MOST_STARTS
-from relens.device.agent.store import ACCEPTED, FILE, SEEN, Store
+from relens.device.agent.store import FILE, Store
 from relens.device.agent.worker import Orders
-from relens.errors import RelensError
 from relens.spec import CameraSettings
 
 TICK_S = 0.5
-REMEMBER_S = 60.0
-SLOWER, LEAST_MS, MORE_MB = 3.0, 20.0, 200.0
-"""How far a bundle without goals may be from its acceptance: times as slow, but never too slow below so many
-milliseconds; megabytes more, for page and camera, too."""
-
-NOTHING_KNOWN: dict[str, Any] = {"latency": {"median_ms": 1000.0}, "peak_memory_mb": 500.0}
-"""Of a bundle whose acceptance cannot be read any more."""
+DAMAGED = ("RL-BUNDLE", "RL-GRAPH")
 
 
 @dataclass(frozen=True)
@@ -62,8 +54,8 @@ class Supervisor:
     ) -> None:
         self.store, self.settings, self.real_time = store, settings, real_time
         self.patience, self.say = patience or Patience(), say
+        self._heart = Heart()
         self._stopping = Event()
-        self._camera_trouble: str | None = None
 
     def stop(self) -> None:
         """End soon; from any thread or signal handler."""
@@ -81,34 +73,30 @@ class Supervisor:
                 self._take_in(nullcontext)
                 standing = self.store.standing()
                 if standing.active is None:
+                    self._heart.beat("no bundle yet")
                     self._stopping.wait(TICK_S)
                 elif standing.worn_out:
                     self._fail(standing.active, f"started {MOST_STARTS} times and never stayed healthy")
                 else:
                     self.store.start()
                     self._attend(standing.active)
+            self._heart.stop()
 
     def _take_in(self, quiet: Callable[[], AbstractContextManager[None]]) -> None:
         """Install what was put into the inbox; whoever brought it is told what became of it."""
         for file in self.store.inbox.waiting():
-            try:
-                with quiet():
-                    answer = Answer(bring_in(self.store, file))
+            with quiet(), self._heart.beating(f"judging {file.name}", INSTALL_S):
+                answer = bring_in_apart(self.store, file)
+            if answer.installed is None:
+                self.store.journal.note("refused", file=file.name, why=f"{answer.code}: {answer.message}")
+                self.say(f"{file.name}: {answer.code}: {answer.message}")
+            else:
                 self.say(f"{file.name}: installed as {answer.installed}")
-            except RelensError as trouble:
-                answer = Answer.refusing(trouble)
-                self.store.journal.note("refused", file=file.name, why=str(trouble))
-                self.say(f"{file.name}: {trouble}")
             self.store.inbox.answer(file, answer)
 
     def _attend(self, bundle: str) -> None:
         """Run one bundle until it ends, fails, or another one is to run."""
-        try:
-            health = Health(self._limits(bundle))
-        except RelensError as damaged:
-            self._fail(bundle, f"damaged on the disk: {damaged.message}")
-            return
-        remembered_s, self._camera_trouble = monotonic(), None
+        oversight = Oversight(self.store, bundle, self.patience.confirm_s, self._heart, self.say)
         file = self.store.bundles / bundle / FILE
         self.say(f"{bundle}: started")
         with WorkerProcess(Orders(bundle=file, settings=self.settings, real_time=self.real_time)) as worker:
@@ -126,58 +114,24 @@ class Supervisor:
                 if "trouble" in said:
                     self._troubled(bundle, **said["trouble"])
                     return
-                if "report" in said:
-                    report = Report.from_json(said["report"])
-                    self._watch_camera(report)
-                    if why := health.judge(report):
-                        worker.kill()
-                        self._fail(bundle, why)
-                        return
-                    if health.healthy_s >= self.patience.confirm_s and monotonic() > remembered_s:
-                        self._confirm(bundle, report)
-                        remembered_s = monotonic() + REMEMBER_S
+                if "report" in said and (why := oversight.read(Report.from_json(said["report"]))):
+                    worker.kill()
+                    self._fail(bundle, why)
+                    return
                 self._take_in(worker.paused)
-
-    def _limits(self, bundle: str) -> Limits:
-        """From its goals where it has them, else from its acceptance; and what was seen before it came."""
-        goals = self.store.open(bundle).manifest.goals
-        accepted = self.store.facts(bundle, ACCEPTED) or NOTHING_KNOWN
-        standing = self.store.standing()
-        before = self.store.facts(standing.good, SEEN) if standing.on_trial and standing.good else None
-        usual_ms = max(LEAST_MS, SLOWER * accepted["latency"]["median_ms"])
-        return Limits(
-            most_infer_ms=usual_ms if goals.max_latency_ms is None else 1.5 * goals.max_latency_ms,
-            most_resident_mb=MORE_MB + max(accepted["peak_memory_mb"], goals.max_memory_mb or 0.0),
-            seen_before=before,
-        )
-
-    def _confirm(self, bundle: str, report: Report) -> None:
-        """It has been healthy for long enough."""
-        if self.store.standing().on_trial:
-            self.say(f"{bundle}: confirmed")
-        self.store.confirm(bundle)
-        self.store.remember(bundle, report.seen)
 
     def _troubled(self, bundle: str, code: str, message: str) -> None:
         """Its process ended with an error of ours; a camera that gives nothing is not the bundle's fault."""
+        if code.startswith(DAMAGED):
+            self._fail(bundle, f"damaged on the disk: {message}")
+            return
         if code.startswith("RL-CAMERA"):
             self.store.excuse()
         self._ended(bundle, f"{code}: {message}")
 
-    def _watch_camera(self, report: Report) -> None:
-        """Say when it goes and when it is back; a start that saw no frame says nothing of the bundle."""
-        before, self._camera_trouble = self._camera_trouble, report.trouble
-        if report.trouble is not None and before is None:
-            if report.inferred == 0:
-                self.store.excuse()
-            self.store.journal.note("camera lost", why=report.trouble)
-            self.say(report.trouble)
-        elif report.trouble is None and before is not None:
-            self.store.journal.note("camera back")
-            self.say("the camera is back")
-
     def _ended(self, bundle: str, why: str) -> None:
         """It will be started again, unless that was too often."""
+        self._heart.beat(f"{bundle}: {why}")
         self.say(f"{bundle}: {why}")
         self.store.journal.note("ended", bundle=bundle, why=why)
         self._stopping.wait(self.patience.rest_s)

@@ -5,6 +5,7 @@ from threading import Lock
 from urllib.parse import quote, urlsplit
 
 from relens.device.camera.libav import BROKEN, Video, reason
+from relens.device.credentials import read_secret
 from relens.errors import DeviceTrouble
 from relens.vision import Frame
 
@@ -70,7 +71,7 @@ class Rtsp:
         if self.password_file is None:
             return self.address
         try:
-            password = self.password_file.read_text(encoding="utf-8").strip("\r\n")
+            password = read_secret(self.password_file)
         except (OSError, UnicodeDecodeError) as trouble:
             raise DeviceTrouble(
                 "RL-CAMERA-001",

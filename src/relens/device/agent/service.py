@@ -1,0 +1,64 @@
+"""The systemd unit that keeps the agent running."""
+
+import stat
+import sys
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+from string import Template
+
+from relens.device.credentials import credential_name
+from relens.errors import DeviceTrouble
+from relens.spec import CameraSettings
+
+
+def service_unit(settings: CameraSettings, file: Path, *, memory: str = "75%") -> str:
+    """A unit for this machine's Python, hardened, with the rights this camera needs and no other.
+
+    Args:
+        settings: what stands in the file.
+        file: a `camera.toml`.
+        memory: what agent and bundle may take together, as systemd's `MemoryMax=` takes it.
+
+    Raises:
+        DeviceTrouble: RL-DEVICE-010 when a service without rights of its own could not read what it needs.
+    """
+    local = settings.camera.source.removeprefix("/dev/video").isdecimal()
+    python, source = Path(sys.executable), Path(settings.camera.source)
+    read = [python, python.resolve(), Path(__file__), file, *([source] if source.exists() else [])]
+    for one in read:
+        _check_readable(one.absolute())
+    at_home = any(one.absolute().parts[1] in ("home", "root") for one in read)
+    return _template().substitute(
+        name=settings.camera.name or file.stem,
+        command=f"{python} -m relens device run --settings {file}",
+        memory=memory,
+        home="read-only" if at_home else "yes",
+        devices="DeviceAllow=char-video4linux rw\nSupplementaryGroups=video" if local else "PrivateDevices=yes",
+        credentials="\n".join(f"LoadCredential={credential_name(one)}:{one}" for one in secrets(settings)),
+    )
+
+
+def secrets(settings: CameraSettings) -> Iterator[Path]:
+    """The files that nobody else should be able to read."""
+    yield from filter(None, [settings.camera.password_file])
+    if settings.mqtt is not None:
+        tls = settings.mqtt.tls
+        yield from filter(None, [settings.mqtt.password_file, tls and tls.certificate, tls and tls.key])
+    if settings.webhook is not None:
+        yield from filter(None, [settings.webhook.token_file])
+
+
+def _check_readable(path: Path) -> None:
+    for one in (path, *path.parents):
+        needed = stat.S_IXOTH if one.is_dir() else stat.S_IROTH
+        if not one.stat().st_mode & needed:
+            raise DeviceTrouble(
+                "RL-DEVICE-010",
+                f"a service without rights of its own cannot read {path}: {one} is closed to others",
+                hint="keep Python, relens and the settings outside of homes: python3 -m venv /opt/relens",
+            )
+
+
+def _template() -> Template:
+    return Template(resources.files("relens.device.agent").joinpath("relens.service").read_text(encoding="utf-8"))

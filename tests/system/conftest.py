@@ -1,0 +1,107 @@
+"""A machine with systemd: this one's files under an overlay, booted in a container of its own."""
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+CODE, PLACE = Path("/opt/relens-test"), Path("/mnt/relens-test")
+BOOT = """
+set -e
+for group in /sys/fs/cgroup/*/; do
+    [ -e "$group/cgroup.procs" ] && [ ! -e /sys/fs/cgroup/cgroup.controllers ] || continue
+    mkdir -p "$group/$NAME" && echo $$ > "$group/$NAME/cgroup.procs" || true
+done
+mount --make-rprivate / && mount --bind / "$FOLDER"
+exec systemd-nspawn --quiet --directory="$FOLDER" --volatile=overlay --boot --register=no --keep-unit \\
+    --private-network --machine="$NAME" --console=pipe --link-journal=no \\
+    --bind-ro="$ROOT:$CODE" --bind="$PLACE_HERE:$PLACE" systemd.unit=basic.target
+"""
+
+
+class Machine:
+    """Commands on it.
+
+    place: a folder of this machine that it sees as `seen`. code: where relens is there.
+    """
+
+    code, seen = CODE, PLACE
+
+    def __init__(self, first: int, place: Path) -> None:
+        self.first, self.place = first, place
+
+    def run(self, *command: object, check: bool = True) -> str:
+        """Run a command as root; what it says."""
+        enter = ["nsenter", "-t", str(self.first), *["-m", "-u", "-i", "-n", "-p", "-C", "-r", "-w"]]
+        settings = ["env", "-i", "PATH=/usr/bin:/usr/sbin:/bin:/sbin", f"PYTHONPATH={CODE}/src"]
+        done = subprocess.run(
+            [*enter, *settings, *map(str, command)], capture_output=True, text=True, check=False, timeout=300
+        )
+        assert not check or done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+        return done.stdout + done.stderr
+
+    def relens(self, *arguments: object, check: bool = True) -> str:
+        """Run a relens command as root."""
+        return self.run(CODE / ".venv/bin/python", "-m", "relens", *arguments, check=check)
+
+
+@pytest.fixture(scope="session")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    if os.geteuid() != 0 or shutil.which("systemd-nspawn") is None:
+        assert "CI" not in os.environ, "systemd-nspawn and root have to be there in CI"
+        pytest.skip("needs root and systemd-nspawn (package systemd-container)")
+    folder, place = tmp_path_factory.mktemp("root"), tmp_path_factory.mktemp("place")
+    place.chmod(0o755)
+    settings = {"NAME": f"relens{os.getpid()}", "FOLDER": folder, "ROOT": ROOT, "CODE": CODE}
+    settings |= {"PLACE": PLACE, "PLACE_HERE": place}
+    environment = {key: str(value) for key, value in settings.items()}
+    command = ["unshare", "--mount", "bash", "-c", BOOT]
+    with (
+        (place / "boot.log").open("wb") as log,
+        subprocess.Popen(
+            command, env={**os.environ, **environment}, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        ) as container,
+    ):
+        try:
+            machine = Machine(_first(container, place / "boot.log"), place)
+            _wait_booted(machine)
+            yield machine
+        finally:
+            container.terminate()
+            try:
+                container.wait(20)
+            except subprocess.TimeoutExpired:
+                container.kill()
+
+
+def _first(container: subprocess.Popen[bytes], log: Path) -> int:
+    children = Path(f"/proc/{container.pid}/task/{container.pid}/children")
+    for _ in range(200):
+        assert container.poll() is None, log.read_text(errors="replace")
+        for child in children.read_text().split():
+            with suppress(OSError):
+                if Path(f"/proc/{child}/comm").read_text().strip() == "systemd":
+                    return int(child)
+        time.sleep(0.1)
+    raise AssertionError(log.read_text(errors="replace"))
+
+
+def _wait_booted(machine: Machine) -> None:
+    for _ in range(100):
+        if machine.run("systemctl", "is-system-running", check=False).strip() in ("running", "degraded"):
+            break
+        time.sleep(0.2)
+    else:
+        raise AssertionError(machine.run("systemctl", "--failed", check=False))
+    # Inside a version 1 hierarchy limits do nothing until it can be written there.
+    remount = (
+        "for group in /sys/fs/cgroup/*/; do mount -o remount,bind,rw $group || true; done; systemctl daemon-reexec"
+    )
+    machine.run("bash", "-c", remount, check=False)
+    machine.run("chmod", "o+x", "/root")  # where this machine's Python may be
