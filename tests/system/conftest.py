@@ -99,9 +99,8 @@ def _wait_booted(machine: Machine) -> None:
         time.sleep(0.2)
     else:
         raise AssertionError(machine.run("systemctl", "--failed", check=False))
-    # Inside a version 1 hierarchy limits do nothing until it can be written there.
-    remount = (
-        "for group in /sys/fs/cgroup/*/; do mount -o remount,bind,rw $group || true; done; systemctl daemon-reexec"
-    )
-    machine.run("bash", "-c", remount, check=False)
+    # In a version 1 hierarchy limits do nothing until it can be written there.
+    remount = "for group in /sys/fs/cgroup/*/; do mount -o remount,bind,rw $group || true; done"
+    machine.run("bash", "-c", remount)
+    machine.run("systemctl", "daemon-reexec")
     machine.run("chmod", "o+x", "/root")  # where this machine's Python may be

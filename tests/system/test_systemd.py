@@ -20,20 +20,21 @@ def service(machine, shapes):
     import relens
 
     for name in ("first", "second"):
-        relens.package(shapes.graph, machine.place / f"{name}.relens", labels=("circle", "square", "cross"))
+        model = shutil.copy(shapes.graph, machine.place / f"{name}.tflite")
+        relens.package(model, machine.place / f"{name}.relens", labels=("circle", "square", "cross"))
     shutil.copytree(shapes.calibration, machine.place / "pictures")
     (machine.place / "camera.toml").write_text(
-        f'[camera]\nsource = "{machine.seen}/pictures"\nname = "yard"\n[page]\nport = 0\n'
+        f'[camera]\nsource = "{machine.seen}/pictures"\nname = "yard"\n[page]\nport = 0\n[agent]\nconfirm_after_s = 5\n'
     )
     machine.run("bash", "-c", f"cd {machine.seen} && chmod -R a+rX .")
     start(machine, "camera.toml")
     return machine
 
 
-def start(machine, settings: str) -> None:
+def start(machine, settings: str, more: str = "") -> None:
     unit = machine.relens("device", "service", "--settings", machine.seen / settings)
     (machine.place / "unit").write_text(unit)
-    (machine.place / "drop-in").write_text(DROP_IN.format(code=machine.code))
+    (machine.place / "drop-in").write_text(DROP_IN.format(code=machine.code) + more)
     machine.run("cp", machine.seen / "unit", UNIT)
     machine.run("install", "-D", "--mode=644", machine.seen / "drop-in", f"{UNIT}.d/test.conf")
     machine.run("systemctl", "daemon-reload")
@@ -74,4 +75,48 @@ def test_a_bundle_installed_by_root_is_run_and_confirmed_by_a_service_without_ri
     assert user == "relens"
     owners = service.run("bash", "-c", "find /var/lib/private/relens -printf '%u\\n' | sort -u").split()
     assert owners == ["relens"], owners
-    soon(lambda: status(service)["bundles"][0]["stage"] == "confirmed", 120)
+    soon(lambda: status(service)["bundles"][0]["stage"] == "confirmed")
+
+
+def test_the_next_one_is_brought_while_it_runs_and_one_goes_back_by_hand(service) -> None:
+    (before,) = status(service)["bundles"]
+    service.relens("device", "install", service.seen / "second.relens", "--state", "/var/lib/relens")
+    soon(lambda: status(service)["active"] != before["id"] and not status(service)["starts"])
+
+    service.relens("device", "rollback", "--state", "/var/lib/relens")
+
+    soon(lambda: shown(service, "StatusText") == f"{before['id']}: runs")
+    assert status(service)["active"] == before["id"]
+
+
+def test_an_agent_that_hangs_is_started_again(service) -> None:
+    hanging = shown(service, "MainPID")
+    service.run("kill", "-STOP", hanging)
+
+    soon(lambda: shown(service, "MainPID") not in ("0", hanging))
+
+    soon(lambda: shown(service, "StatusText").endswith(": runs"))
+    assert "Watchdog timeout" in service.run("journalctl", "--unit", "relens", "--no-pager")
+
+
+def test_a_bundle_that_takes_too_much_memory_dies_alone(service) -> None:
+    start(service, "camera.toml", "MemoryMax=64M")
+    agent = shown(service, "MainPID")
+    soon(lambda: service.run("tail", "-n", "5", "/var/lib/relens/journal.jsonl").count("SIGKILL") >= 2)
+    assert (shown(service, "MainPID"), shown(service, "NRestarts")) == (agent, "0")
+
+    start(service, "camera.toml")
+    soon(lambda: shown(service, "StatusText").endswith(": runs"))
+
+
+def test_a_password_that_only_root_can_read_is_handed_over(service) -> None:
+    service.run("bash", "-c", f"umask 077; echo secret > {service.seen}/password")
+    (service.place / "rtsp.toml").write_text(
+        f'[camera]\nsource = "rtsp://cam@127.0.0.1:9/x"\npassword_file = "{service.seen}/password"\n'
+    )
+    start(service, "rtsp.toml")
+
+    soon(lambda: "waits for its camera" in shown(service, "StatusText"))
+
+    why = shown(service, "StatusText")
+    assert "cannot be opened" in why and "no password" not in why, why

@@ -49,19 +49,20 @@ def run(
     state: State = HERE,
     page: Annotated[bool | None, typer.Option("--page/--no-page", help="Serve the live page.")] = None,
     port: Annotated[int | None, typer.Option(help="The live page's port on 127.0.0.1; 0 takes a free one.")] = None,
-    confirm_after: Annotated[float, typer.Option(min=0, help="Seconds of healthy frames that confirm a bundle.")] = 60,
+    confirm_after: Annotated[
+        float | None, typer.Option(min=0, help="Seconds of healthy frames that confirm a bundle.")
+    ] = None,
     fast: Annotated[bool, typer.Option(help="Play clips as fast as they are consumed.")] = False,
 ) -> None:
     """Run what is installed, watch it, and go back to the bundle before when it fails. Until SIGINT or SIGTERM."""
     from relens.cli.screen import note
-    from relens.device.agent import Patience, Supervisor
-    from relens.device.run import stopped_by_signals
+    from relens.device.agent import Supervisor
+    from relens.device.signals import stopped_by_signals
     from relens.spec import camera_settings
 
-    asked = camera_settings(settings, source=camera, page=page, port=port)
+    asked = camera_settings(settings, source=camera, page=page, port=port, confirm_after_s=confirm_after)
     with _store(state) as store:
-        patience = Patience(confirm_s=confirm_after)
-        supervisor = Supervisor(store, asked, real_time=not fast, patience=patience, say=note)
+        supervisor = Supervisor(store, asked, real_time=not fast, say=note)
         with stopped_by_signals(supervisor.stop):
             supervisor.run()
 

@@ -7,15 +7,15 @@ if TYPE_CHECKING:
     from relens.device.acceptance import Acceptance, accept
     from relens.device.camera import Camera, open_camera
     from relens.device.checks import Check
+    from relens.device.foreground import Summary, run
     from relens.device.loop import LiveFrame, LiveLoop, LoopStatus
-    from relens.device.run import Summary, run
 
 _HOMES = {
     "acceptance": ("Acceptance", "accept"),
     "camera": ("Camera", "open_camera"),
     "checks": ("Check",),
     "loop": ("LiveFrame", "LiveLoop", "LoopStatus"),
-    "run": ("Summary", "run"),
+    "foreground": ("Summary", "run"),
 }
 
 __all__ = [

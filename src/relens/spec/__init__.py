@@ -1,6 +1,7 @@
 """What the user asks for: `relens.toml`, device profiles, goals. Frozen, strict, no model in sight."""
 
 from relens.spec.camera import (
+    AgentSettings,
     CameraSettings,
     EventRule,
     KeepSettings,
@@ -46,6 +47,7 @@ __all__ = [
     "PRESETS",
     "SCHEMES",
     "THIS_MACHINE",
+    "AgentSettings",
     "CameraSettings",
     "ChannelsStep",
     "DataSpec",

@@ -67,6 +67,12 @@ class PageSettings(Strict):
     port: int = Field(default=8080, ge=0, le=65535)
 
 
+class AgentSettings(Strict):
+    """`[agent]`. confirm_after_s: a new bundle is confirmed after so many seconds of healthy frames."""
+
+    confirm_after_s: float = Field(default=60.0, ge=0)
+
+
 class KeepSettings(Strict):
     """`[keep]`: how many events stay on the camera's disk, with their pictures; the oldest go first.
 
@@ -153,6 +159,7 @@ class CameraSettings(Strict):
 
     camera: SourceSettings
     page: PageSettings = PageSettings()
+    agent: AgentSettings = AgentSettings()
     events: tuple[EventRule, ...] | None = None
     keep: KeepSettings = KeepSettings()
     mqtt: MqttSettings | None = None
@@ -172,20 +179,30 @@ PATH_KEYS = {"camera": ("password_file",), "mqtt": ("password_file",), "webhook"
 
 
 def camera_settings(
-    path: str | Path | None = None, *, source: str | None = None, page: bool | None = None, port: int | None = None
+    path: str | Path | None = None,
+    *,
+    source: str | None = None,
+    page: bool | None = None,
+    port: int | None = None,
+    confirm_after_s: float | None = None,
 ) -> CameraSettings:
     """Read a `camera.toml`, or do without.
 
     Args:
         path: the file.
-        source, page, port: what goes before `[camera] source`, `[page] serve` and `[page] port`, where given.
+        source, page, port, confirm_after_s: where given, go before `[camera] source`, `[page] serve`, `[page] port`
+            and `[agent] confirm_after_s`.
 
     Raises:
         BadConfig: RL-CONFIG-001 when it cannot be read or is not TOML, -002 for an unknown key, -003 for a wrong
             value, a path that does not exist, or when there is no source.
     """
     values = _read(Path(path).absolute()) if path else {}
-    given: dict[str, dict[str, Any]] = {"camera": {"source": source}, "page": {"serve": page, "port": port}}
+    given: dict[str, dict[str, Any]] = {
+        "camera": {"source": source},
+        "page": {"serve": page, "port": port},
+        "agent": {"confirm_after_s": confirm_after_s},
+    }
     for table, keys in given.items():
         asked = {key: value for key, value in keys.items() if value is not None}
         if asked and isinstance(values.setdefault(table, {}), dict):

@@ -18,7 +18,7 @@ from relens.spec import InputSpec, OutputSpec, camera_settings
 from relens.vision import Frame, VisionModel, frames_from
 
 Write = Callable[..., Path]
-QUICK = Patience(confirm_s=1.0, rest_s=0.1)
+QUICK = Patience(rest_s=0.1)
 
 
 @pytest.fixture
@@ -66,7 +66,9 @@ def write_around(make_manifest, make_golden) -> Write:
 
 @pytest.fixture(scope="session")
 def running() -> Callable[..., AbstractContextManager[list[str]]]:
-    """An agent in a thread, and what it says: store, camera, `Patience`, whether clips play in real time."""
+    """An agent in a thread, and what it says: store, camera, `Patience`, whether clips play in real time,
+    seconds until a bundle is confirmed.
+    """
     return _running
 
 
@@ -89,10 +91,10 @@ def workers() -> Callable[..., list[int]]:
 
 @contextmanager
 def _running(
-    store: Store, camera: Path | str, patience: Patience = QUICK, real_time: bool = True
+    store: Store, camera: Path | str, patience: Patience = QUICK, real_time: bool = True, confirm_s: float = 1.0
 ) -> Iterator[list[str]]:
     said: list[str] = []
-    settings = camera_settings(source=str(camera), page=False)
+    settings = camera_settings(source=str(camera), page=False, confirm_after_s=confirm_s)
     agent = Supervisor(store, settings, real_time=real_time, patience=patience, say=said.append)
     thread = threading.Thread(target=agent.run)
     thread.start()

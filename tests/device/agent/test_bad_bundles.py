@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from relens.device.agent import Patience, Standing, Store, install
+from relens.device.agent import Standing, Store, install
 
 pytestmark = pytest.mark.system
 
@@ -44,7 +44,7 @@ def camera(bundles, bright_clip, running, until, tmp_path_factory) -> Iterator[t
     """A running camera with a confirmed bundle, which has seen some hundred frames."""
     store = Store(tmp_path_factory.mktemp("camera") / "state")
     good = install(store, bundles / "good.relens")
-    with running(store, bright_clip, Patience(confirm_s=6, rest_s=0.1)):
+    with running(store, bright_clip, confirm_s=6):
         until(lambda: store.standing() == Standing(good, good))
         yield store, good
 

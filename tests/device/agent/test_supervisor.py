@@ -56,7 +56,7 @@ def test_a_bundle_whose_process_dies_again_and_again_is_rolled_back(
 def test_a_bundle_that_hangs_is_killed_and_tried_again(write, clip, tmp_path, running, until, workers) -> None:
     store = Store(tmp_path / "state")
     bundle = install(store, write("one"))
-    with running(store, clip, Patience(confirm_s=0.5, silent_s=3, rest_s=0.1)):
+    with running(store, clip, Patience(silent_s=3, rest_s=0.1), confirm_s=0.5):
         until(lambda: not store.standing().on_trial)
         (hanging,) = workers()
         os.kill(hanging, signal.SIGSTOP)

@@ -5,9 +5,9 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from threading import Event
 
+from relens.device.agent.arrival import INSTALL_S, bring_in_apart
 from relens.device.agent.health import Report
 from relens.device.agent.heart import Heart
-from relens.device.agent.install import INSTALL_S, bring_in_apart
 from relens.device.agent.oversight import Oversight
 from relens.device.agent.process import WorkerProcess
 from relens.device.agent.standing import MOST_STARTS
@@ -23,11 +23,9 @@ DAMAGED = ("RL-BUNDLE", "RL-GRAPH")
 class Patience:
     """How long to wait for what.
 
-    confirm_s: a bundle on trial is confirmed after so many seconds of frames. silent_s: it may say nothing for so long,
-    its start included. rest_s: before what ended is started again.
+    silent_s: a bundle may say nothing for so long, its start included. rest_s: before what ended is started again.
     """
 
-    confirm_s: float = 60.0
     silent_s: float = 20.0
     rest_s: float = 1.0
 
@@ -96,7 +94,7 @@ class Supervisor:
 
     def _attend(self, bundle: str) -> None:
         """Run one bundle until it ends, fails, or another one is to run."""
-        oversight = Oversight(self.store, bundle, self.patience.confirm_s, self._heart, self.say)
+        oversight = Oversight(self.store, bundle, self.settings.agent.confirm_after_s, self._heart, self.say)
         file = self.store.bundles / bundle / FILE
         self.say(f"{bundle}: started")
         with WorkerProcess(Orders(bundle=file, settings=self.settings, real_time=self.real_time)) as worker:

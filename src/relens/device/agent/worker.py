@@ -8,6 +8,7 @@ import json
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -33,6 +34,7 @@ class Orders(Strict):
 
 def main() -> None:
     """Run what the first line of the standard input orders."""
+    _go_first()
     orders = Orders.model_validate_json(sys.stdin.readline())
     tell = _Teller(sys.stdout)
     try:
@@ -40,6 +42,12 @@ def main() -> None:
     except RelensError as trouble:
         tell(trouble={"code": trouble.code, "message": trouble.message})
         sys.exit(1)
+
+
+def _go_first() -> None:
+    """Where memory runs out, the kernel is to take this process and not the agent (proc(5), oom_score_adj)."""
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("500")
 
 
 class _Teller:
@@ -60,10 +68,10 @@ def _work(orders: Orders, tell: _Teller) -> None:
     from relens.bundle import open_bundle
     from relens.device.agent.senses import Senses
     from relens.device.camera import open_camera
+    from relens.device.foreground import to_all
     from relens.device.live import About, LivePage
     from relens.device.loop import LiveLoop
     from relens.device.model import load_model
-    from relens.device.run import to_all
 
     source, page_settings = orders.settings.camera, orders.settings.page
     bundle = open_bundle(orders.bundle, orders.bundle.parent)

@@ -91,7 +91,7 @@ def bring_in_apart(store: Store, path: Path) -> Answer:
 
     Never raises; whatever happens is the answer.
     """
-    command = [sys.executable, "-m", "relens.device.agent.install", str(store.folder), str(path)]
+    command = [sys.executable, "-m", "relens.device.agent.arrival", str(store.folder), str(path)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_S, check=False)
         return Answer(**said_last(done, path.name))

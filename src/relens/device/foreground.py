@@ -1,11 +1,8 @@
 """Accept a bundle, then run it on a camera with its live page."""
 
-import signal
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from types import FrameType
 from typing import Any
 
 from relens.bundle.bundle import Bundle
@@ -14,6 +11,7 @@ from relens.device.camera import open_camera
 from relens.device.live import About, LivePage
 from relens.device.loop import LiveFrame, LiveLoop, Publisher
 from relens.device.model import load_model
+from relens.device.signals import stopped_by_signals
 from relens.device.timings import StageTime
 from relens.measure.process import process_memory
 
@@ -127,24 +125,3 @@ def to_all(publishers: Sequence[Publisher]) -> Publisher:
             publisher(live)
 
     return publish
-
-
-@contextmanager
-def stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """SIGINT and SIGTERM stop the loop; a second one does what it did before. Only the main thread may do this."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        signal.signal(number, before[signal.Signals(number)])
-        stop()
-
-    for number in before:
-        signal.signal(number, handle)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
