@@ -9,6 +9,7 @@ from typing import Any
 BLIND_S = 10.0
 """After so long without a frame, what was seen before says nothing about now."""
 
+
 class Phase(str, Enum):
     """Which end of it."""
 

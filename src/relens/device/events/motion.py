@@ -12,6 +12,7 @@ Values = NDArray[np.float64]
 MEASURED = (1 / 20) ** 2
 DRIFT_PER_S = 30 * (1 / 20) ** 2
 STARTING = np.array([1.0, 1.0, 0.0, 0.0]) * (30 * 10 / 160) ** 2
+SAME_SIZE = np.log(1.5)
 TURNING_PER_S = np.array([1.0, 1.0, 0.0, 0.0]) * 30 * (30 / 160) ** 2
 
 
@@ -23,54 +24,69 @@ class Motion:
     into four of 2 x 2, which plain array arithmetic can do for all things together (Bewley et al. 2016, Zhang et al.
     2022).
 
-    place, speed: (N, 4) centre x, centre y, width, height in pixels, and pixels a second.
-    variance: (N, 4) of the place. mixed: (N, 4) covariance of place and speed. unrest: (N, 4) variance of the speed.
+    state: (5, N, 4) place (centre x, centre y, width, height in pixels), speed (pixels a second), variance of the
+    place, covariance of place and speed, variance of the speed.
     """
 
-    place: Values
-    speed: Values
-    variance: Values
-    mixed: Values
-    unrest: Values
+    state: Values
+
+    @property
+    def place(self) -> Values:
+        """Centre x, centre y, width, height: (N, 4)."""
+        return self.state[0]
 
     @classmethod
     def start(cls, places: Values) -> "Motion":
         """Things seen for the first time, at places (N, 4)."""
-        scale = _scale(places)
-        nothing = np.zeros_like(places)
-        return cls(places, nothing, 4 * MEASURED * scale, nothing, STARTING * scale)
+        scale, nothing = _scale(places), np.zeros_like(places)
+        return cls(np.stack([places, nothing, 4 * MEASURED * scale, nothing, STARTING * scale]))
 
     def after(self, seconds: float) -> "Motion":
         """Where they should be by then."""
-        scale = _scale(self.place)
-        place = self.place + self.speed * seconds
-        variance = self.variance + 2 * seconds * self.mixed + seconds**2 * self.unrest + DRIFT_PER_S * seconds * scale
-        mixed = self.mixed + seconds * self.unrest
-        return Motion(place, self.speed, variance, mixed, self.unrest + TURNING_PER_S * seconds * scale)
+        place, speed, variance, mixed, unrest = self.state
+        aged = seconds * _scale(place)
+        return Motion(
+            np.stack(
+                [
+                    place + seconds * speed,
+                    speed,
+                    variance + seconds * (2 * mixed + seconds * unrest) + DRIFT_PER_S * aged,
+                    mixed + seconds * unrest,
+                    unrest + TURNING_PER_S * aged,
+                ]
+            )
+        )
 
     def corrected(self, seen: Values) -> "Motion":
         """With what was seen now: places (N, 4), one for each."""
-        surprise = seen - self.place
-        whole = self.variance + MEASURED * _scale(self.place)
-        gain, turn = self.variance / whole, self.mixed / whole
+        place, speed, variance, mixed, unrest = self.state
+        surprise, whole = seen - place, variance + MEASURED * _scale(place)
+        gain, turn = variance / whole, mixed / whole
         return Motion(
-            self.place + gain * surprise,
-            self.speed + turn * surprise,
-            self.variance * (1 - gain),
-            self.mixed * (1 - gain),
-            self.unrest - turn * self.mixed,
+            np.stack(
+                [
+                    place + gain * surprise,
+                    speed + turn * surprise,
+                    variance * (1 - gain),
+                    mixed * (1 - gain),
+                    unrest - turn * mixed,
+                ]
+            )
         )
 
+    def nearness(self, seen: Values) -> Values:
+        """How well places (M, 4) fit what is expected of each thing: (N, M), 0..1.
+
+        exp(-d^2 / 2) of the Mahalanobis distance d between the centres; 0 for another size.
+        """
+        place, _, variance, _, _ = self.state
+        whole = variance + MEASURED * _scale(place)
+        apart = ((seen[None, :, :2] - place[:, None, :2]) ** 2 / whole[:, None, :2]).sum(axis=2)
+        grown = np.abs(np.log(seen[None, :, 2:] / place[:, None, 2:])).max(axis=2)
+        return np.asarray(np.exp(-apart / 2) * (grown < SAME_SIZE))
+
     def __getitem__(self, rows: NDArray[np.int64]) -> "Motion":
-        return Motion(*(values[rows] for values in self._values()))
-
-    def __add__(self, others: "Motion") -> "Motion":
-        """These, then the others."""
-        pairs = zip(self._values(), others._values(), strict=True)
-        return Motion(*(np.concatenate(pair) for pair in pairs))
-
-    def _values(self) -> tuple[Values, ...]:
-        return self.place, self.speed, self.variance, self.mixed, self.unrest
+        return Motion(self.state[:, rows])
 
 
 def to_places(boxes: Values) -> Values:

@@ -12,43 +12,17 @@ from relens.device.events.motion import Motion, to_boxes, to_places
 from relens.vision import Classes, Detections, Prediction, class_name
 
 LIKE, LIKE_WEAK = 0.2, 0.5
-"""The least overlap with a strong and with a weak box (ByteTrack's)."""
-
-
-@dataclass(frozen=True)
-class _Tracks:
-    """What is followed, a row each. missed: not on the frame before."""
-
-    ids: NDArray[np.int64]
-    classes: NDArray[np.int64]
-    seen_s: NDArray[np.float64]
-    missed: NDArray[np.bool_]
-    motion: Motion
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def __getitem__(self, rows: NDArray[np.int64]) -> "_Tracks":
-        return _Tracks(self.ids[rows], self.classes[rows], self.seen_s[rows], self.missed[rows], self.motion[rows])
-
-    def __add__(self, others: "_Tracks") -> "_Tracks":
-        return _Tracks(
-            np.concatenate([self.ids, others.ids]),
-            np.concatenate([self.classes, others.classes]),
-            np.concatenate([self.seen_s, others.seen_s]),
-            np.concatenate([self.missed, others.missed]),
-            self.motion + others.motion,
-        )
-
-
-def _new(ids: NDArray[np.int64], classes: NDArray[np.int64], places: NDArray[np.float64], now_s: float) -> _Tracks:
-    return _Tracks(ids, classes, np.full(len(ids), now_s), np.zeros(len(ids), np.bool_), Motion.start(places))
+"""The least overlap of a track with a strong and with a weak box (ByteTrack's)."""
+NEAR = 0.2
+"""The least nearness to a strong box that no track overlaps, as on cameras of few frames a second."""
 
 
 class Tracker:
     """Follows detections in the manner of ByteTrack (Zhang et al. 2022), class by class, in seconds.
 
     Strong boxes are matched first, then weak ones to tracks that stayed without; a weak box never starts a track.
+    Beyond ByteTrack, a strong box that overlaps no track goes to the one that could have got there by now: at two
+    frames a second, things leave their own outlines from frame to frame.
 
     Args:
         start_score: a box or class is strong from here on.
@@ -59,7 +33,7 @@ class Tracker:
         self.start_score, self.keep_s = start_score, keep_s
         self._next_id = 1
         self._now_s = 0.0
-        self._tracks = _none()
+        self._tracks = _Tracks.start(np.zeros(0, np.int64), _Seen.nothing(), 0.0)
 
     def update(
         self, prediction: Prediction, labels: Sequence[str], width: int, height: int, now_s: float
@@ -74,72 +48,113 @@ class Tracker:
             height: of the frame, in pixels.
             now_s: when the frame was taken; any clock that only goes forward.
         """
-        if isinstance(prediction, Detections):
-            return self._follow(prediction, labels, np.array([width, height] * 2, np.float64), now_s)
         if isinstance(prediction, Classes):
             strong = np.flatnonzero(prediction.scores >= self.start_score)
             order = strong[np.argsort(-prediction.scores[strong], kind="stable")]
             return tuple(Thing(i, class_name(labels, i), float(prediction.scores[i])) for i in order.tolist())
-        return ()
+        if not isinstance(prediction, Detections):
+            return ()
+        seen = _Seen.on(prediction, self.start_score)
+        ids = self._follow(seen, now_s)
+        edges = np.clip(seen.boxes / (width, height, width, height), 0, 1).tolist()
+        found = zip(ids.tolist(), seen.classes.tolist(), seen.scores.tolist(), edges, strict=True)
+        things = [Thing(id, class_name(labels, kind), score, tuple(box)) for id, kind, score, box in found if id]
+        return tuple(sorted(things, key=lambda thing: -thing.score))
 
-    def _follow(
-        self, found: Detections, labels: Sequence[str], extent: NDArray[np.float64], now_s: float
-    ) -> tuple[Thing, ...]:
-        usable = np.isfinite(found.boxes).all(axis=1) & np.isfinite(found.scores)
-        boxes, scores, classes = found.boxes[usable].astype(np.float64), found.scores[usable], found.classes[usable]
-        strong = scores >= self.start_score
-        tracks = self._expected(now_s)
-        owners = np.full(len(boxes), -1, np.int64)
-        likeness = overlaps(to_boxes(tracks.motion.place), boxes)
-        likeness[tracks.classes[:, None] != classes[None, :]] = 0
-        rows, columns = match(np.where(strong, likeness, 0), LIKE)
-        owners[columns] = rows
-        likeness[rows] = 0
-        rows, columns = match(np.where(strong, 0, likeness), LIKE_WEAK)
-        owners[columns] = rows
-        ids = self._go_on(tracks, owners, to_places(boxes), classes, strong, now_s)
-        shown = np.flatnonzero(ids >= 0)
-        edges = np.clip(boxes / extent, 0, 1).tolist()
-        return tuple(
-            Thing(int(ids[i]), class_name(labels, int(classes[i])), float(scores[i]), tuple(edges[i]))
-            for i in shown[np.argsort(-scores[shown], kind="stable")].tolist()
-        )
-
-    def _expected(self, now_s: float) -> _Tracks:
-        """The tracks that still may be seen, moved to where they should be by now."""
-        passed_s = max(0.0, now_s - self._now_s)
-        self._now_s = now_s
-        if passed_s > BLIND_S:
-            return _none()
-        tracks = self._tracks
-        # One that was there on the frame before is not lost, however long ago that was.
-        kept = np.flatnonzero(~tracks.missed | (now_s - tracks.seen_s <= self.keep_s))
-        tracks = tracks[kept]
-        return replace(tracks, motion=tracks.motion.after(passed_s))
-
-    def _go_on(
-        self,
-        tracks: _Tracks,
-        owners: NDArray[np.int64],
-        places: NDArray[np.float64],
-        classes: NDArray[np.int64],
-        strong: NDArray[np.bool_],
-        now_s: float,
-    ) -> NDArray[np.int64]:
-        """Take in what was seen; returns each box's id, -1 for weak ones that continue nothing."""
-        ids = np.full(len(owners), -1, np.int64)
-        old, new = np.flatnonzero(owners >= 0), np.flatnonzero((owners < 0) & strong)
+    def _follow(self, seen: "_Seen", now_s: float) -> NDArray[np.int64]:
+        """The id of each box; 0 for weak ones that continue nothing."""
+        passed_s, self._now_s = max(0.0, now_s - self._now_s), now_s
+        tracks = self._tracks.expected(now_s, passed_s, self.keep_s)
+        owners = _owners(tracks, seen)
+        old, new = np.flatnonzero(owners >= 0), np.flatnonzero((owners < 0) & seen.strong)
+        ids = np.zeros(len(owners), np.int64)
         ids[old] = tracks.ids[owners[old]]
         ids[new] = np.arange(self._next_id, self._next_id + len(new))
         self._next_id += len(new)
-        seen = tracks[owners[old]]
-        seen = _Tracks(seen.ids, seen.classes, np.full(len(old), now_s), np.zeros(len(old), np.bool_),
-                       seen.motion.corrected(places[old]))
-        unseen = tracks[np.setdiff1d(np.arange(len(tracks)), owners[old])]
-        unseen = replace(unseen, missed=np.ones(len(unseen), np.bool_))
-        self._tracks = seen + unseen + _new(ids[new], classes[new], places[new], now_s)
+        self._tracks = tracks.continued(owners[old], seen.places[old], now_s)
+        if len(new):
+            self._tracks = self._tracks.joined(_Tracks.start(ids[new], seen[new], now_s))
         return ids
 
 
-def _none() -> _Tracks:
-    return _new(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 4)), 0.0)
+@dataclass(frozen=True)
+class _Seen:
+    """The boxes on one frame: `boxes` x1 y1 x2 y2 and `places` (N, 4) in pixels; the others (N,)."""
+
+    boxes: NDArray[np.float64]
+    places: NDArray[np.float64]
+    scores: NDArray[np.float32]
+    classes: NDArray[np.int64]
+    strong: NDArray[np.bool_]
+
+    @classmethod
+    def on(cls, found: Detections, start_score: float) -> "_Seen":
+        """All but those that are no numbers, which would stay in a track for ever."""
+        usable = np.isfinite(found.boxes).all(axis=1) & np.isfinite(found.scores)
+        boxes, scores = found.boxes[usable].astype(np.float64), found.scores[usable]
+        return cls(boxes, to_places(boxes), scores, found.classes[usable], scores >= start_score)
+
+    @classmethod
+    def nothing(cls) -> "_Seen":
+        return cls.on(Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64)), 0)
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> "_Seen":
+        return _Seen(*(values[rows] for values in vars(self).values()))
+
+
+@dataclass(frozen=True)
+class _Tracks:
+    """What is followed, a row each: `ids`, `classes`, `seen_s` (N,). missed: not there on the newest frame."""
+
+    ids: NDArray[np.int64]
+    classes: NDArray[np.int64]
+    seen_s: NDArray[np.float64]
+    missed: NDArray[np.bool_]
+    motion: Motion
+
+    @classmethod
+    def start(cls, ids: NDArray[np.int64], seen: _Seen, now_s: float) -> "_Tracks":
+        count = len(ids)
+        return cls(ids, seen.classes, np.full(count, now_s), np.zeros(count, np.bool_), Motion.start(seen.places))
+
+    def expected(self, now_s: float, passed_s: float, keep_s: float) -> "_Tracks":
+        """Those that still may be seen, where they should be by now."""
+        # One that was there on the frame before is not lost, however long ago that was.
+        kept = (~self.missed | (now_s - self.seen_s < keep_s)) & (passed_s < BLIND_S)
+        tracks = self if kept.all() else self[np.flatnonzero(kept)]
+        return replace(tracks, motion=tracks.motion.after(passed_s))
+
+    def continued(self, rows: NDArray[np.int64], places: NDArray[np.float64], now_s: float) -> "_Tracks":
+        """With those at `rows` seen now, at `places`."""
+        seen_s, missed, state = self.seen_s.copy(), np.ones(len(self.ids), np.bool_), self.motion.state.copy()
+        seen_s[rows], missed[rows] = now_s, False
+        state[:, rows] = self.motion[rows].corrected(places).state
+        return _Tracks(self.ids, self.classes, seen_s, missed, Motion(state))
+
+    def joined(self, others: "_Tracks") -> "_Tracks":
+        mine, theirs = vars(self), vars(others)
+        rows = {name: np.concatenate([mine[name], theirs[name]]) for name in mine if name != "motion"}
+        return _Tracks(**rows, motion=Motion(np.concatenate([self.motion.state, others.motion.state], axis=1)))
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> "_Tracks":
+        return _Tracks(*(values[rows] for values in vars(self).values()))
+
+
+def _owners(tracks: _Tracks, seen: _Seen) -> NDArray[np.int64]:
+    """The row of the track that each box continues, -1 for none."""
+    owners = np.full(len(seen.boxes), -1, np.int64)
+    if not len(tracks.ids) or not len(owners):
+        return owners
+    same_kind = tracks.classes[:, None] == seen.classes[None, :]
+    likeness = overlaps(to_boxes(tracks.motion.place), seen.boxes) * same_kind
+    for open_to, least in ((seen.strong, LIKE), (~seen.strong, LIKE_WEAK)):
+        rows, columns = match(likeness * open_to, least)
+        owners[columns] = rows
+        likeness[rows] = 0
+    alone = np.setdiff1d(np.arange(len(tracks.ids)), owners)
+    left = np.flatnonzero(seen.strong & (owners < 0))
+    if len(alone) and len(left):
+        nearness = tracks.motion[alone].nearness(seen.places[left]) * same_kind[np.ix_(alone, left)]
+        rows, columns = match(nearness, NEAR)
+        owners[left[columns]] = alone[rows]
+    return owners
