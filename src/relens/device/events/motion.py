@@ -33,7 +33,8 @@ class Motion:
     @property
     def place(self) -> Values:
         """Centre x, centre y, width, height: (N, 4)."""
-        return self.state[0]
+        place: Values = self.state[0]
+        return place
 
     @classmethod
     def start(cls, places: Values) -> "Motion":

@@ -58,7 +58,7 @@ class Tracker:
         ids = self._follow(seen, now_s)
         edges = np.clip(seen.boxes / (width, height, width, height), 0, 1).tolist()
         found = zip(ids.tolist(), seen.classes.tolist(), seen.scores.tolist(), edges, strict=True)
-        things = [Thing(id, class_name(labels, kind), score, tuple(box)) for id, kind, score, box in found if id]
+        things = [Thing(one, class_name(labels, kind), score, tuple(box)) for one, kind, score, box in found if one]
         return tuple(sorted(things, key=lambda thing: -thing.score))
 
     def _follow(self, seen: "_Seen", now_s: float) -> NDArray[np.int64]:
