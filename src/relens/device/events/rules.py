@@ -14,7 +14,7 @@ from relens.spec import EventRule, Task
 class Rules:
     """All rules, each going on or not. No clock, no camera: what a frame shows holds until the next one.
 
-    `now_s` never goes back and decides how long things take; `at_s`, seconds since 1970, may jump and is only noted.
+    `now_s` only goes forward and decides how long things take; `at_s`, seconds since 1970, may jump and is only noted.
     After `BLIND_S` without a frame, the frame counts as empty.
 
     Args:
@@ -28,7 +28,7 @@ class Rules:
 
     def update(self, things: Sequence[Thing], now_s: float, at_s: float) -> list[Event]:
         """What begins and ends with one frame: all things seen on it, each id once."""
-        now_s = max(now_s, self._now_s)
+        now_s, at_s = self._forward(now_s, at_s)
         events = self._pass_to(now_s)
         for course in self._courses:
             events += course.show(things, now_s)
@@ -37,18 +37,23 @@ class Rules:
 
     def tick(self, now_s: float, at_s: float) -> list[Event]:
         """What ends because time passes, also without frames; `update` would tell it later."""
-        now_s = max(now_s, self._now_s)
+        now_s, at_s = self._forward(now_s, at_s)
         return _dated(self._pass_to(now_s), now_s, at_s)
 
     def finish(self, now_s: float, at_s: float) -> list[Event]:
         """End all that goes on, as when the camera is switched off or gets another bundle; then start anew."""
-        now_s = max(now_s, self._now_s)
+        now_s, at_s = self._forward(now_s, at_s)
         events = self._pass_to(now_s)
         for course in self._courses:
             events += course.finish(now_s)
         self._courses = [_Course(course.rule) for course in self._courses]
         self._frame_s = None
         return _dated(events, now_s, at_s)
+
+    def _forward(self, now_s: float, at_s: float) -> tuple[float, float]:
+        """The same moment, or that of the call before where it lies behind."""
+        ahead_s = max(0.0, self._now_s - now_s)
+        return now_s + ahead_s, at_s + ahead_s
 
     def _pass_to(self, now_s: float) -> list[Event]:
         self._now_s = now_s
@@ -77,7 +82,8 @@ class _Course:
         """Take in a frame."""
         fitting = {thing.id: thing for thing in things if self._fits(thing)}
         self._stays.update(fitting, now_s)
-        counted = [thing for key, thing in fitting.items() if self._stays.lasted_s(key, now_s) >= self.rule.dwell_s]
+        stayed = (key for key in fitting if self._stays.lasted_s(key, now_s) >= self.rule.dwell_s)
+        counted = tuple(fitting[key] for key in stayed)
         if len(counted) < self.rule.at_least:
             if self._too_few_since_s is None:
                 self._too_few_since_s = now_s

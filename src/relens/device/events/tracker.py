@@ -16,6 +16,9 @@ LIKE, LIKE_WEAK = 0.2, 0.5
 NEAR = 0.2
 """The least nearness to a strong box that no track overlaps, as on cameras of few frames a second."""
 
+FORGIVEN = 1
+"""A track outlives so many frames without it, also where they take longer than it is kept for."""
+
 
 class Tracker:
     """Follows detections in the manner of ByteTrack (Zhang et al. 2022), class by class, in seconds.
@@ -26,7 +29,7 @@ class Tracker:
 
     Args:
         start_score: a box or class is strong from here on.
-        keep_s: a track that has not been seen for so long is given up. Frames may be further apart than this.
+        keep_s: a track that has not been seen for so long is given up, if frames came often enough to see it.
     """
 
     def __init__(self, start_score: float = 0.5, keep_s: float = 1.0) -> None:
@@ -104,30 +107,30 @@ class _Seen:
 
 @dataclass(frozen=True)
 class _Tracks:
-    """What is followed, a row each: `ids`, `classes`, `seen_s` (N,). missed: not there on the newest frame."""
+    """What is followed, a row each: `ids`, `classes`, `seen_s`, and `missed`, on how many frames since then: (N,)."""
 
     ids: NDArray[np.int64]
     classes: NDArray[np.int64]
     seen_s: NDArray[np.float64]
-    missed: NDArray[np.bool_]
+    missed: NDArray[np.int64]
     motion: Motion
 
     @classmethod
     def start(cls, ids: NDArray[np.int64], seen: _Seen, now_s: float) -> "_Tracks":
         count = len(ids)
-        return cls(ids, seen.classes, np.full(count, now_s), np.zeros(count, np.bool_), Motion.start(seen.places))
+        return cls(ids, seen.classes, np.full(count, now_s), np.zeros(count, np.int64), Motion.start(seen.places))
 
     def expected(self, now_s: float, passed_s: float, keep_s: float) -> "_Tracks":
         """Those that still may be seen, where they should be by now."""
-        # One that was there on the frame before is not lost, however long ago that was.
-        kept = (~self.missed | (now_s - self.seen_s < keep_s)) & (passed_s < BLIND_S)
+        unseen_s = now_s - self.seen_s
+        kept = ((self.missed <= FORGIVEN) | (unseen_s < keep_s)) & (unseen_s < BLIND_S)
         tracks = self if kept.all() else self[np.flatnonzero(kept)]
         return replace(tracks, motion=tracks.motion.after(passed_s))
 
     def continued(self, rows: NDArray[np.int64], places: NDArray[np.float64], now_s: float) -> "_Tracks":
         """With those at `rows` seen now, at `places`."""
-        seen_s, missed, state = self.seen_s.copy(), np.ones(len(self.ids), np.bool_), self.motion.state.copy()
-        seen_s[rows], missed[rows] = now_s, False
+        seen_s, missed, state = self.seen_s.copy(), self.missed + 1, self.motion.state.copy()
+        seen_s[rows], missed[rows] = now_s, 0
         state[:, rows] = self.motion[rows].corrected(places).state
         return _Tracks(self.ids, self.classes, seen_s, missed, Motion(state))
 

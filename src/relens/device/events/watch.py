@@ -48,6 +48,7 @@ class Watch:
         # What is too weak for every rule may continue a thing, and never is one.
         self._tracker = Tracker(min(rule.min_score for rule in rules)) if rules else None
         self._things: tuple[Thing, ...] = ()
+        self._age_s = 0.0
         self._lock = Lock()
 
     @property
@@ -60,9 +61,9 @@ class Watch:
         if self._tracker is None:
             return
         height, width = live.frame.shape[:2]
-        age_s = live.age_ms / 1e3
         with self._lock:
-            now_s, at_s = self._clock() - age_s, self._wall() - age_s
+            self._age_s = live.age_ms / 1e3
+            now_s, at_s = self._taken_now()
             self._things = self._tracker.update(live.prediction, self.labels, width, height, now_s)
             events = self._rules.update(self._things, now_s, at_s)
             picture = small_picture(live, self.labels) if events else None
@@ -71,13 +72,18 @@ class Watch:
     def tick(self) -> None:
         """Let time pass where no frames come; to be called every second or so, from any thread."""
         with self._lock:
-            self._hand_on(self._rules.tick(self._clock(), self._wall()), None)
+            # A frame on its way may still show what makes an event go on.
+            self._hand_on(self._rules.tick(*self._taken_now()), None)
 
     def finish(self) -> None:
         """End all events: the camera stops, or goes on with another bundle. From any thread."""
         with self._lock:
             self._things = ()
             self._hand_on(self._rules.finish(self._clock(), self._wall()), None)
+
+    def _taken_now(self) -> tuple[float, float]:
+        """When a frame was taken that arrives now and is as old as the last one, by both clocks."""
+        return self._clock() - self._age_s, self._wall() - self._age_s
 
     def _hand_on(self, events: Sequence[Event], picture: bytes | None) -> None:
         for event in events:
