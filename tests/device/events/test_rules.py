@@ -194,15 +194,19 @@ steps = st.lists(
     max_size=60,
 )
 rules_given = st.builds(
-    EventRule, name=st.just("rule"), at_least=st.integers(1, 3), dwell_s=eighths, clear_s=eighths, min_score=st.just(0.5)
+    EventRule,
+    name=st.just("rule"),
+    at_least=st.integers(1, 3),
+    dwell_s=eighths,
+    clear_s=eighths,
+    min_score=st.just(0.5),
 )
 
 
 def dwelled(history: Sequence[tuple[float, frozenset[int]]], rule: EventRule) -> set[int]:
     """Ids on the last frame that have been there for long enough: summed up backwards from it."""
-    now_s, there = history[-1]
     counted = set()
-    for key in there:
+    for key in history[-1][1]:
         stayed_s = away_s = 0.0
         for (from_s, shown), (until_s, _) in zip(history[-2::-1], history[:0:-1], strict=True):
             if key in shown:

@@ -59,9 +59,7 @@ def test_frames_need_not_come_evenly(found: Found) -> None:
 
 @pytest.mark.parametrize("fps", [60, 30, 10, 2])
 @pytest.mark.parametrize(("hidden_s", "same"), [(0.6, True), (1.6, False)])
-def test_who_is_hidden_for_less_than_a_second_keeps_the_id(
-    found: Found, fps: int, hidden_s: float, same: bool
-) -> None:
+def test_who_is_hidden_for_less_than_a_second_keeps_the_id(found: Found, fps: int, hidden_s: float, same: bool) -> None:
     tracker, seen = Tracker(keep_s=1.0), set()
     for now_s in times(fps, 6):
         hidden = 2 < now_s < 2 + hidden_s
