@@ -1,16 +1,12 @@
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 
-from relens.bundle.bundle import Bundle
 from relens.device.events.event import BLIND_S, Thing
 from relens.device.events.tracker import Tracker
-from relens.device.model import load_model
 from relens.vision import Classes, Detections, Tensors
 
 Found = Callable[..., Detections]
@@ -153,19 +149,12 @@ def test_thirty_things_cost_well_under_a_millisecond(found: Found) -> None:
     assert np.median(took) < 1, f"{np.median(took):.2f} ms"
 
 
-def test_the_bottles_of_a_real_clip_get_one_id_for_each_time_they_stand_there(
-    yolox_bundle: Bundle, shared_clip: Path
-) -> None:
-    # Three stand there; one goes and comes back; two go and come back one by one; the third goes and comes back.
-    model, tracker, seen = load_model(yolox_bundle), Tracker(), defaultdict(list)
-    with av.open(str(shared_clip)) as clip:
-        for number, picture in enumerate(clip.decode(video=0)):
-            if number % 6 == 0:  # five a second
-                frame = picture.to_ndarray(format="bgr24")
-                prediction = model.predict(frame)
-                for thing in tracker.update(prediction, range(80), frame.shape[1], frame.shape[0], picture.time):
-                    if thing.label == 39:
-                        seen[thing.id].append((picture.time, (thing.box[0] + thing.box[2]) / 2))
+def test_the_bottles_of_a_real_clip_get_one_id_for_each_time_they_stand_there(bottles) -> None:
+    tracker, seen = Tracker(), defaultdict(list)
+    for one in bottles:
+        for thing in tracker.update(one.prediction, range(80), *SIZE, one.time_s):
+            if thing.label == 39:
+                seen[thing.id].append((one.time_s, (thing.box[0] + thing.box[2]) / 2))
     stays = [(round(there[0][0]), round(there[-1][0]), round(there[-1][1], 1)) for there in seen.values()]
     expected = [
         (0, 32, 0.8), (0, 18, 0.5), (0, 7, 0.1), (12, 18, 0.1), (22, 40, 0.5), (28, 40, 0.1), (35, 40, 0.8),

@@ -170,6 +170,25 @@ def test_ticks_from_another_thread_never_mix_up_the_order(found: Found, kept: Ke
     assert times == sorted(times)
 
 
+def test_bottles_that_are_taken_away_and_put_back_are_the_events_of_a_real_clip(bottles, kept: Kept) -> None:
+    left = ((0.0, 0.0), (0.3, 0.0), (0.3, 1.0), (0.0, 1.0))
+    rules = [
+        EventRule(name="left", labels=("39",), zone=left, dwell_s=1, clear_s=1),
+        EventRule(name="three", labels=("39",), at_least=3, dwell_s=1, clear_s=1),
+    ]
+    clocks = Clocks()
+    watch = Watch(rules, (), kept, clock=clocks.monotonic, wall=clocks.wall)
+    for one in bottles:
+        clocks.now_s = one.time_s
+        watch.publish(LiveFrame(0, one.frame, one.prediction, {}, 0.0))
+    watch.finish()
+    told = {rule: [at_s for name, _, at_s in kept.told() if name == rule] for rule in ("left", "three")}
+    there = {"left": [0, 7, 12, 18, 28, 40], "three": [0, 7, 12, 18, 28, 32, 35, 40]}
+    for rule, expected in there.items():
+        late = [moment + 1 for moment in expected[:-1]] + expected[-1:]  # dwell_s and clear_s
+        assert told[rule] == pytest.approx(late, abs=0.8), told
+
+
 def test_the_live_loop_takes_it_as_its_publisher(clip, make_model, kept: Kept) -> None:
     # Frame k of twenty has brightness 10 k: above 0.5 from the thirteenth on.
     watch = Watch([EventRule(name="light", labels=("1",), min_score=0.5, dwell_s=0)], (), kept)
