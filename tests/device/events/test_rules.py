@@ -259,9 +259,11 @@ def test_whatever_comes_beginnings_and_ends_alternate_and_neither_is_early(rule:
         if event.phase is Phase.BEGAN:
             assert (at_s, True) in enough, "it began without enough that had dwelled"
         else:
-            clear = [yes for moment_s, yes in enough if at_s - rule.clear_s <= moment_s < at_s]
-            before = [yes for moment_s, yes in enough if moment_s <= at_s - rule.clear_s]
-            assert not any(clear) and not before[-1], "it ended before its time"
+            since_s = at_s - rule.clear_s
+            assert (since_s, False) in enough, "it ended by a frame that showed enough"
+            held = zip(enough, [*enough[1:], (at_s, False)], strict=True)
+            between = [max(from_s, since_s) < min(until_s, at_s) for (from_s, yes), (until_s, _) in held if yes]
+            assert not any(between), "it ended before its time"
     for began, ended in zip(events[::2], events[1::2], strict=False):
         assert ended.lasted_s == ended.at_s - began.at_s
 

@@ -152,7 +152,7 @@ def test_finish_ends_what_goes_on(found: Found, kept: Kept, clocks: Clocks, watc
 
 
 def test_ticks_from_another_thread_never_mix_up_the_order(found: Found, kept: Kept) -> None:
-    watch, done = Watch([EventRule(name="door", dwell_s=0, clear_s=0.001)], LABELS, kept), threading.Event()
+    watch, done = Watch([EventRule(name="door", dwell_s=0, clear_s=1e-5)], LABELS, kept), threading.Event()
 
     def tick() -> None:
         while not done.is_set():
