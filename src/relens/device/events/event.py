@@ -6,6 +6,9 @@ from datetime import datetime, timezone
 from enum import Enum
 from typing import Any
 
+BLIND_S = 10.0
+"""After so long without a frame, what was seen before says nothing about now."""
+
 
 class Phase(str, Enum):
     """Which end of it."""
