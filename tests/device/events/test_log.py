@@ -220,7 +220,10 @@ def test_an_event_that_arrives_while_it_is_dropped_is_not_lost(make_log) -> None
 def test_a_full_disk_refuses_and_counts_and_goes_on_when_there_is_room(make_log, tmp_path) -> None:
     folder = tmp_path / "events"
     folder.mkdir()
-    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", folder], check=False).returncode:
+    if (
+        os.geteuid()
+        or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", folder], check=False).returncode
+    ):
         pytest.skip("a small disk can be mounted by root only")
     try:
         log = make_log()

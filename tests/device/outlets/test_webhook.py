@@ -70,7 +70,8 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(b"ok")
 
-    do_GET = do_POST
+    def do_GET(self) -> None:
+        self.server.paths.append(f"GET {self.path}")
 
     def log_message(self, *_: Any) -> None:
         pass
@@ -112,7 +113,9 @@ def test_an_event_is_posted_with_its_number_camera_token_and_picture(log: EventL
     assert server.paths == ["/events?key=hidden"]
 
 
-@pytest.mark.parametrize("answer", [500, 502, 503, 408, 425, 429, 401, 403, 404, 302, 307, "hang up", "nonsense", "slow"])
+@pytest.mark.parametrize(
+    "answer", [500, 502, 503, 408, 425, 429, 401, 403, 404, 302, 307, "hang up", "nonsense", "slow"]
+)
 def test_what_may_pass_is_trouble_and_nothing_is_receipted(log: EventLog, server, hook, tmp_path, answer) -> None:
     (tmp_path / "token").write_text("s3cret")
     log.append({"event": "x"})
@@ -146,7 +149,7 @@ def test_nobody_there_is_trouble(log: EventLog, server, hook) -> None:
     log.append({"event": "x"})
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    with pytest.raises(DeviceTrouble, match="RL-OUTLET-001: .*refused"):
+    with pytest.raises(DeviceTrouble, match=r"RL-OUTLET-001: .*refused"):
         list(hook(url=f"http://localhost:{port}/").send(log.after(0)))
 
 
@@ -157,7 +160,7 @@ def test_a_token_that_is_no_header_is_not_shown(log: EventLog, hook, tmp_path) -
         list(hook(token_file=tmp_path / "token").send(log.after(0)))
     assert "s3cret" not in str(trouble.value)
     (tmp_path / "token").unlink()
-    with pytest.raises(DeviceTrouble, match="RL-OUTLET-001: .*token cannot be read"):
+    with pytest.raises(DeviceTrouble, match=r"RL-OUTLET-001: .*token cannot be read"):
         hook(token_file=tmp_path / "token").open()
 
 
@@ -170,9 +173,9 @@ def test_a_server_with_tls_is_believed_when_the_ca_is_the_one_in_the_settings(lo
 
     assert len(list(hook(ca=pki / "ca.pem").send(log.after(0)))) == 1
     for wrong in (None, pki / "foreign_ca.pem"):
-        with pytest.raises(DeviceTrouble, match="RL-OUTLET-001: .*its certificate is not trusted"):
+        with pytest.raises(DeviceTrouble, match=r"RL-OUTLET-001: .*its certificate is not trusted"):
             list(hook(ca=wrong).send(log.after(0)))
-    with pytest.raises(DeviceTrouble, match="RL-OUTLET-001: .*its certificate is not trusted"):
+    with pytest.raises(DeviceTrouble, match=r"RL-OUTLET-001: .*its certificate is not trusted"):
         list(hook(ca=pki / "ca.pem", url=server.url.replace("localhost", "127.0.0.1")).send(log.after(0)))
     assert server.numbers() == [1]
 

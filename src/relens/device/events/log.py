@@ -88,7 +88,7 @@ class EventLog:
         return number
 
     def after(self, number: int, limit: int = 100) -> list[Entry]:
-        """The events that follow a number, oldest first, as many as `limit`; what cannot be read any more is passed over.
+        """The events that follow a number, oldest first, so many at most; what can no longer be read is passed over.
 
         Raises:
             DeviceTrouble: RL-DEVICE-004 when the disk refuses to be read.

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Event, Thread
-from typing import Any
 
 from relens.device.events.log import EventLog
 from relens.device.outlets.outlet import Outlet, Receipt

@@ -1,6 +1,7 @@
 """A broker, by MQTT 3.1.1."""
 
 import json
+import socket
 import ssl
 import time
 from collections import deque
@@ -175,9 +176,9 @@ class Mqtt:
 
     def _hang_up(self, client: Client) -> None:
         """At once, whoever is silent at the other end."""
-        socket = client.socket()
-        if socket is not None:
-            socket.shutdown(2)
+        connection = cast(socket.socket | None, client.socket())
+        if connection is not None:
+            connection.shutdown(socket.SHUT_RDWR)
             client.loop(timeout=0)
 
     def _away(self, why: str) -> DeviceTrouble:
