@@ -32,7 +32,6 @@ user root
 persistence true
 persistence_location {folder}/
 autosave_interval 1
-autosave_on_changes true
 max_inflight_messages 0
 max_queued_messages 0
 set_tcp_nodelay true

@@ -1,5 +1,6 @@
 """Everything in the log arrives, in order, whatever the outlet does."""
 
+import sqlite3
 import threading
 import time
 from collections import deque
@@ -11,6 +12,7 @@ import pytest
 from relens.device.events.log import Entry, EventLog
 from relens.device.outlets import Courier, Outlet, Receipt
 from relens.errors import DeviceTrouble
+from relens.spec.camera import KeepSettings
 
 Starting = Callable[..., Courier]
 
@@ -190,20 +192,44 @@ def test_stopping_does_not_wait_for_the_next_try(log, deliver) -> None:
     assert time.monotonic() - began_s < 2
 
 
-def test_a_log_in_use_by_somebody_else_is_waited_for(log, deliver, until, tmp_path) -> None:
-    import sqlite3
-
+def test_a_log_in_use_by_somebody_else_holds_nothing_up_and_is_told_later(log, deliver, until, tmp_path) -> None:
     fill(log, 2)
     log.reached("friend")
     other = sqlite3.connect(tmp_path / "events/0.events", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     outlet = Friend()
     courier = deliver(outlet)
-    until(lambda: "RL-DEVICE-004" in str(courier.status().trouble))
+    until(lambda: outlet.got == [1, 2])
+    time.sleep(2.5)
+    assert (courier.status().waiting, courier.status().trouble) == (2, None)
     other.execute("ROLLBACK")
     other.close()
     until(lambda: courier.status().waiting == 0)
-    assert list(dict.fromkeys(outlet.got)) == [1, 2]
+    fill(log, 1)
+    until(lambda: courier.status().waiting == 0)
+    assert (outlet.got, outlet.did, courier.status().lost) == ([1, 2, 3], ["open"], 0)
+
+
+def test_what_was_dropped_before_an_outlet_came_back_is_told_as_lost(tmp_path, until) -> None:
+    log = EventLog(tmp_path / "small", KeepSettings(max_mb=1))
+    outlet = Friend()
+    outlet.absent = True
+    courier = Courier(log, outlet, first_rest_s=0.02, longest_rest_s=0.05)
+    courier.start()
+    try:
+        until(lambda: outlet.did)
+        log.reached("friend")
+        for _ in range(50):
+            log.append({"event": "x"}, bytes(60_000))
+        first = log.after(0)[0].number
+        assert courier.status().lost == first - 1 > 0
+        outlet.absent = False
+        until(lambda: courier.status().waiting == 0)
+    finally:
+        courier.stop()
+        lost = courier.status().lost
+        log.close()
+    assert (outlet.got, lost) == (list(range(first, 51)), first - 1)
 
 
 def test_all_outlets_and_the_friend_are_outlets() -> None:

@@ -132,18 +132,18 @@ class EventLog:
             connection.execute("INSERT OR IGNORE INTO cursors VALUES (?, ?, ?, 0)", (outlet, begun, begun))
         return begun
 
-    def advance(self, outlet: str, number: int) -> None:
-        """Note that an outlet is done with an event, and with those before it or they are lost; raises as `reached`.
+    def advance(self, outlet: str, number: int, handled: int = 1) -> None:
+        """Note that an outlet is done with so many more events, up to a number; what it passed otherwise is lost to it.
 
-        A power cut may undo it: the outlet gets the event once more then.
+        A power cut may undo it: the outlet gets them once more then. Raises as `reached`.
         """
-        self._careful(lambda _: self._advance(outlet, number))
+        self._careful(lambda _: self._advance(outlet, number, handled))
 
-    def _advance(self, outlet: str, number: int) -> None:
+    def _advance(self, outlet: str, number: int, handled: int) -> None:
         with self._database.changing(lasting=False) as connection:
             connection.execute(
-                "UPDATE cursors SET reached = ?, handled = handled + 1 WHERE outlet = ? AND reached < ?",
-                (number, outlet, number),
+                "UPDATE cursors SET reached = ?, handled = handled + ? WHERE outlet = ? AND reached < ?",
+                (number, handled, outlet, number),
             )
 
     def waiting(self, outlet: str) -> int:

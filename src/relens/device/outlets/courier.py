@@ -2,8 +2,10 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import Event, Thread
+from time import monotonic
 
 from relens.device.events.log import EventLog
 from relens.device.outlets.outlet import Outlet, Receipt
@@ -13,6 +15,9 @@ logger = logging.getLogger("relens.device")
 
 BATCH = 200
 LOOK_S = 1.0
+ADVANCE_S = 0.2
+"""How often the log is told how far the outlet has come: what was sent since goes once more after a power cut."""
+
 FIRST_REST_S, LONGEST_REST_S = 0.5, 60.0
 
 
@@ -58,6 +63,7 @@ class Courier:
         self._first_rest_s, self._longest_rest_s = first_rest_s, longest_rest_s
         self._rest_s = first_rest_s
         self._sent = self._refused = 0
+        self._receipts, self._number, self._advanced_s = 0, 0, monotonic()
         self._trouble: str | None = None
         self._stopping, self._woken = Event(), Event()
         self._thread = Thread(target=self._run, name=f"relens-courier-{outlet.name}")
@@ -94,6 +100,7 @@ class Courier:
             except Exception as trouble:  # an outlet's library may throw anything: this thread has to go on
                 self._troubled(trouble)
             finally:
+                self._advance()
                 self._outlet.close()
             self._stopping.wait(self._rest_s)
             self._rest_s = min(2 * self._rest_s, self._longest_rest_s)
@@ -102,23 +109,35 @@ class Courier:
         """While it is there."""
         while not self._stopping.is_set():
             self._woken.clear()  # before looking: what comes meanwhile wakes again
-            entries = self._log.after(self._log.reached(self._outlet.name), BATCH)
+            reached = self._number if self._receipts else self._log.reached(self._outlet.name)
+            entries = self._log.after(reached, BATCH)
             for receipt in self._outlet.send(entries):
                 self._receipted(receipt)
                 if self._stopping.is_set():
                     return
+            self._advance()
             self._reached()
             if len(entries) < BATCH:
                 self._woken.wait(LOOK_S)
 
     def _receipted(self, receipt: Receipt) -> None:
-        self._log.advance(self._outlet.name, receipt.number)
+        self._receipts, self._number = self._receipts + 1, receipt.number
+        if monotonic() - self._advanced_s >= ADVANCE_S:
+            self._advance()
         if receipt.refusal is None:
             self._sent += 1
         else:
             self._refused += 1
             self._note("event refused", outlet=self._outlet.name, number=receipt.number, why=str(receipt.refusal))
         self._rest_s = self._first_rest_s
+
+    def _advance(self) -> None:
+        """Tell the log; where it is in use for too long it is told with the next ones."""
+        if self._receipts:
+            with suppress(DeviceTrouble):
+                self._log.advance(self._outlet.name, self._number, self._receipts)
+                self._receipts = 0
+        self._advanced_s = monotonic()
 
     def _reached(self) -> None:
         if self._trouble is not None:
