@@ -24,7 +24,7 @@ STATUS = "relens/cam1/status"
 EVENTS = "relens/cam1/events/door"
 
 CAMERA = """
-import sys
+import sys, time
 from pathlib import Path
 from relens.device.events.log import EventLog
 from relens.device.outlets import Courier
@@ -32,6 +32,7 @@ from relens.device.outlets.mqtt import Mqtt
 from relens.spec.camera import KeepSettings, MqttSettings
 log = EventLog(Path(sys.argv[1]), KeepSettings())
 Courier(log, Mqtt(MqttSettings.model_validate_json(sys.argv[2]), "cam1")).start()
+time.sleep(600)
 """
 
 WRITER = """
@@ -316,7 +317,6 @@ def test_ten_thousand_events_come_through_three_outages_and_a_freeze(
                 most_waiting = max(most_waiting, courier.status().waiting)
                 broker.start()
         assert writer.wait(300) == 0
-        written_s = time.monotonic() - began_s
         until(lambda: courier.status().waiting == 0, 300)
         end_s = time.monotonic() + 60
         while len(set(numbers(witness))) < count and time.monotonic() < end_s:
@@ -329,7 +329,7 @@ def test_ten_thousand_events_come_through_three_outages_and_a_freeze(
     away = [facts["why"].splitlines()[0] for event, facts in notes if event == "outlet away"]
     with capsys.disabled():
         figures = [
-            f"{count} events written in {written_s:.1f} s, all arrived after {time.monotonic() - began_s:.1f} s",
+            f"{count} events, all arrived {time.monotonic() - began_s:.1f} s after the first was written",
             f"most waiting {most_waiting}, duplicates {len(seen) - count}, away {len(away)} times:",
             *away,
         ]

@@ -18,6 +18,7 @@ LOOK_S = 1.0
 ADVANCE_S = 0.2
 """How often the log is told how far the outlet has come: what was sent since goes once more after a power cut."""
 
+STOP_S = 30.0
 FIRST_REST_S, LONGEST_REST_S = 0.5, 60.0
 
 
@@ -66,7 +67,8 @@ class Courier:
         self._receipts, self._number, self._advanced_s = 0, 0, monotonic()
         self._trouble: str | None = None
         self._stopping, self._woken = Event(), Event()
-        self._thread = Thread(target=self._run, name=f"relens-courier-{outlet.name}")
+        # A daemon: a server that dribbles its answer must not keep the agent from ending.
+        self._thread = Thread(target=self._run, name=f"relens-courier-{outlet.name}", daemon=True)
 
     def start(self) -> None:
         """From now on."""
@@ -77,10 +79,10 @@ class Courier:
         self._woken.set()
 
     def stop(self) -> None:
-        """End; what is on its way is finished, or sent again by the next courier. Takes half a minute at most."""
+        """End; what is on its way is finished, or sent again by the next courier. Waits half a minute at most."""
         self._stopping.set()
         self._woken.set()
-        self._thread.join()
+        self._thread.join(STOP_S)
 
     def status(self) -> CourierStatus:
         """Where the outlet stands.

@@ -182,13 +182,11 @@ class Mqtt:
             client.loop(timeout=0)
 
     def _away(self, why: str) -> DeviceTrouble:
-        settings = self._settings
-        options = "" if settings.tls is None or settings.tls.ca is None else f" -CAfile {settings.tls.ca}"
-        return DeviceTrouble(
-            "RL-OUTLET-001",
-            f"the broker {settings.host}:{settings.port}: {why}",
-            hint=f"openssl s_client -connect {settings.host}:{settings.port}{options} shows what it says",
-        )
+        address = f"{self._settings.host}:{self._settings.port}"
+        tls = self._settings.tls
+        ca = f" -CAfile {tls.ca}" if tls and tls.ca else ""
+        probe = f"openssl s_client -connect {address}{ca}" if tls else f"curl -v telnet://{address}"
+        return DeviceTrouble("RL-OUTLET-001", f"the broker {address}: {why}", hint=f"{probe} shows how far it gets")
 
     def _greeted(self, client: Client, data: Any, flags: Any, reason: ReasonCode, properties: Any) -> None:
         self._greeting = reason
