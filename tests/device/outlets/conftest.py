@@ -1,6 +1,7 @@
 """A real mosquitto that can be killed and frozen, certificates to reach it with, and a log with events in it."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -36,7 +37,8 @@ autosave_interval 1
 max_inflight_messages 0
 max_queued_messages 0
 set_tcp_nodelay true
-log_dest file {folder}/log
+log_dest stderr
+log_type all
 """
 
 
@@ -90,7 +92,8 @@ class Broker:
         values = {name: getattr(self, name) for name in ("port", "pki", "anonymous", "more", "folder")}
         config = self.folder / "mosquitto.conf"
         config.write_text(CONFIG.format(**values))
-        self.process = subprocess.Popen([MOSQUITTO, "-c", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with (self.folder / "log").open("ab") as log:  # stderr is not buffered: nothing of it is lost by kill -9
+            self.process = subprocess.Popen([MOSQUITTO, "-c", config], stdout=subprocess.DEVNULL, stderr=log)
         end_s = time.monotonic() + 20
         while time.monotonic() < end_s:
             assert self.process.poll() is None, (self.folder / "log").read_text()
@@ -100,6 +103,11 @@ class Broker:
             except OSError:
                 time.sleep(0.02)
         raise AssertionError("mosquitto does not listen")
+
+    def received(self) -> list[str]:
+        """The topics of what it has received, in order, by its own log: written before it acknowledges."""
+        text = (self.folder / "log").read_text(errors="replace")
+        return re.findall(r"Received PUBLISH from relens-cam1 \(.*?, '([^']*)'", text)
 
     def signal(self, number: signal.Signals) -> None:
         assert self.process is not None

@@ -42,7 +42,7 @@ from relens.device.events.log import EventLog
 from relens.spec.camera import KeepSettings
 log = EventLog(Path(sys.argv[1]), KeepSettings())
 for turn in range(int(sys.argv[2])):
-    assert log.append({"event": "door", "turn": turn}, os.urandom(2000))
+    assert log.append({"event": f"door {turn + 1}"}, os.urandom(2000)) == turn + 1
 """
 
 
@@ -117,7 +117,15 @@ def test_the_status_is_retained_and_an_orderly_end_says_offline(make_broker, mak
     until(lambda: late.told(STATUS) == ["online"])
     mqtt.close()
     until(lambda: late.told(STATUS) == ["online", "offline"])
-    assert "will" not in (broker.folder / "log").read_text().lower()
+    list(mqtt_again(broker, outlet))
+    until(lambda: late.told(STATUS) == ["online", "offline", "online"])
+
+
+def mqtt_again(broker, outlet) -> Iterator[Any]:
+    """Another run of the camera: whatever the broker says of the one before it has said by then."""
+    mqtt = outlet(broker.port)
+    mqtt.open()
+    return mqtt.send([])
 
 
 def test_the_will_of_a_camera_that_is_killed_is_seen(log, make_broker, make_witness, settings, until, tmp_path) -> None:
@@ -292,9 +300,13 @@ def test_nothing_is_imported_for_outlets_that_are_not_there() -> None:
 def test_ten_thousand_events_come_through_three_outages_and_a_freeze(
     log, make_broker, make_witness, outlet, until, tmp_path, capsys
 ) -> None:
-    """The broker is killed three times and frozen once while events are written by another process."""
+    """The broker is killed three times and frozen once while events are written by another process.
+
+    What has arrived is what its log says: it writes that before it acknowledges. A subscriber may miss what a broker
+    had acknowledged and not yet passed on when it was killed; that is told, and its order is held.
+    """
     count = 10_000
-    # It saves whenever something changes: what it has acknowledged is its own to keep, and a slow broker keeps less.
+    # Which makes it slow: there is always something on its way when it is killed.
     broker = make_broker("autosave_on_changes true")
     witness = make_witness(broker)
     most_waiting, notes, began_s = 0, [], time.monotonic()
@@ -316,23 +328,24 @@ def test_ten_thousand_events_come_through_three_outages_and_a_freeze(
                 broker.start()
         assert writer.wait(300) == 0
         until(lambda: courier.status().waiting == 0, 300)
-        end_s = time.monotonic() + 60
-        while len(set(numbers(witness))) < count and time.monotonic() < end_s:
-            time.sleep(0.5)
     finally:
         writer.kill()
         writer.wait()
         courier.stop()
-    seen, status = numbers(witness), courier.status()
+    took_s, status, start = time.monotonic() - began_s, courier.status(), EVENTS + " "
+    arrived = [int(topic.removeprefix(start)) for topic in broker.received() if topic.startswith(start)]
+    until(lambda: str(count) in {topic.removeprefix(start) for topic, _ in list(witness.seen)})
+    seen = list(dict.fromkeys(json.loads(text)["number"] for topic, text in witness.seen if topic.startswith(start)))
     away = [facts["why"].splitlines()[0] for event, facts in notes if event == "outlet away"]
     with capsys.disabled():
         figures = [
-            f"{count} events, all arrived {time.monotonic() - began_s:.1f} s after the first was written",
-            f"most waiting {most_waiting}, duplicates {len(seen) - count}, away {len(away)} times:",
+            f"{count} events, all arrived {took_s:.1f} s after the first was written",
+            f"most waiting {most_waiting}, duplicates {len(arrived) - len(set(arrived))}, "
+            f"a subscriber missed {count - len(seen)}, away {len(away)} times:",
             *away,
         ]
         sys.stdout.write("\n".join(["", *figures, ""]))
     assert len(away) >= 4
     assert (status.sent, status.lost, status.refused) == (count, 0, 0)
-    assert sorted(set(range(1, count + 1)) - set(seen)) == []
-    assert list(dict.fromkeys(seen)) == list(range(1, count + 1))
+    assert list(dict.fromkeys(arrived)) == list(range(1, count + 1))
+    assert seen == sorted(seen)

@@ -195,7 +195,8 @@ class Mqtt:
         self._acknowledged.add(mid)
 
     def _logged(self, client: Client, data: Any, level: int, line: str) -> None:
-        if level == LogLevel.MQTT_LOG_ERR and not self._said:  # why a connection ended is said nowhere else
+        # Why a connection ended is said nowhere else; that it has ended is known.
+        if level == LogLevel.MQTT_LOG_ERR and not self._said and not line.startswith("Client is not connected"):
             self._said = line
 
 
