@@ -36,13 +36,14 @@ time.sleep(600)
 """
 
 WRITER = """
-import os, sys
+import os, sys, time
 from pathlib import Path
 from relens.device.events.log import EventLog
 from relens.spec.camera import KeepSettings
 log = EventLog(Path(sys.argv[1]), KeepSettings())
 for turn in range(int(sys.argv[2])):
     assert log.append({"event": f"door {turn + 1}"}, os.urandom(2000)) == turn + 1
+    time.sleep(0.005)  # so that it is still writing while the broker goes
 """
 
 
@@ -326,6 +327,7 @@ def test_ten_thousand_events_come_through_three_outages_and_a_freeze(
                 time.sleep(4)
                 most_waiting = max(most_waiting, courier.status().waiting)
                 broker.start()
+        still_writing = writer.poll() is None
         assert writer.wait(300) == 0
         until(lambda: courier.status().waiting == 0, 300)
     finally:
@@ -340,7 +342,8 @@ def test_ten_thousand_events_come_through_three_outages_and_a_freeze(
     with capsys.disabled():
         figures = [
             f"{count} events, all arrived {took_s:.1f} s after the first was written",
-            f"most waiting {most_waiting}, duplicates {len(arrived) - len(set(arrived))}, "
+            f"still writing in the last outage: {still_writing}, most waiting {most_waiting}, "
+            f"duplicates {len(arrived) - len(set(arrived))}, "
             f"a subscriber missed {count - len(seen)}, away {len(away)} times:",
             *away,
         ]
