@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= live
 
-.PHONY: setup demo test test-system check format bench browser lock clean
+.PHONY: setup demo test test-system check format bench browser broker lock clean
 
 setup: $(VENV)/.installed
 
@@ -23,12 +23,12 @@ demo: setup
 	$(BIN)/relens run examples/face/face.relens --camera examples/face/carphone.mp4 $(if $(filter once,$(DEMO)),--frames 200 --port 0)
 
 # Two tests at a time; then, one by one, what measures speed or drives a browser.
-test: setup browser
+test: setup browser broker
 	$(BIN)/python -m pytest -m "not system and not alone" -n 2 --dist worksteal
 	$(BIN)/python -m pytest -m "alone and not system"
 
 # Slow, or about the machine itself: a light install in an environment of its own.
-test-system: setup
+test-system: setup broker
 	$(BIN)/python -m pytest -m system
 
 check: setup
@@ -52,6 +52,12 @@ browser:
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
 		apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || \
 		echo "no Chromium here: the live page's browser test is skipped (install the package chromium)"
+
+# The MQTT tests talk to a real mosquitto; without one they are skipped, in CI they fail.
+broker:
+	@test -x /usr/sbin/mosquitto || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+		apt-get update -qq && apt-get install -y -qq mosquitto >/dev/null; } || \
+		echo "no mosquitto here: the MQTT tests are skipped (install the package mosquitto)"
 
 # Both lock files, from pyproject.toml.
 lock: setup

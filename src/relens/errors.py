@@ -45,6 +45,8 @@ CODES: dict[str, str] = {
     "RL-ENGINE-003": "an input tensor has the wrong shape or type",
     "RL-ENGINE-004": "the kernels of another processor cannot be emulated here",
     "RL-GOAL-001": "no candidate meets the goals",
+    "RL-OUTLET-001": "an outlet cannot be reached",
+    "RL-OUTLET-002": "an outlet refuses an event",
     "RL-QUANT-001": "input and output types that contradict the scheme",
     "RL-QUANT-002": "full int8 without representative pictures",
     "RL-QUANT-003": "the quantizer cannot treat this graph",

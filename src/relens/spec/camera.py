@@ -12,6 +12,7 @@ from relens.spec.toml import make_absolute, read_table
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 PLAIN = r"^[^/+#\x00-\x1f\x7f]+$"  # may become part of an MQTT topic
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class EventRule(Strict):
@@ -140,12 +141,36 @@ class MqttSettings(Strict):
 class WebhookSettings(Strict):
     """`[webhook]`: an address that every event is posted to as JSON, in order, until it answers 2xx.
 
-    token_file: holds what goes along as `Authorization: Bearer ...`. pictures: whether the JPEG goes along, in base64.
+    token_file: holds what goes along as `Authorization: Bearer ...`, which is refused over http to another machine.
+    ca: who may have signed the server's certificate, in PEM; None: whom this machine trusts.
+    pictures: whether the JPEG goes along, in base64.
     """
 
     url: str = Field(pattern=r"^https?://[^\s]+$")
     token_file: Path | None = None
+    ca: Path | None = None
     pictures: bool = False
+
+    @field_validator("url")
+    @classmethod
+    def _is_address(cls, url: str) -> str:
+        try:
+            parts = urlsplit(url)
+            whole = parts.hostname is not None and parts.port != 0
+        except ValueError:
+            whole = False
+        if not (whole and url.isascii()):
+            raise ValueError("an address is http(s)://HOST[:PORT]/PATH, in ASCII")
+        if parts.username is not None:
+            raise ValueError("an address holds no user and password: put a token into token_file")
+        return url
+
+    @model_validator(mode="after")
+    def _keeps_its_token(self) -> "WebhookSettings":
+        parts = urlsplit(self.url)
+        if self.token_file is not None and parts.scheme == "http" and parts.hostname not in LOOPBACK:
+            raise ValueError("a token would go over the network in the clear: use https, or leave token_file away")
+        return self
 
 
 class LinesSettings(Strict):
@@ -175,7 +200,7 @@ class CameraSettings(Strict):
         return events
 
 
-PATH_KEYS = {"camera": ("password_file",), "mqtt": ("password_file",), "webhook": ("token_file",)}
+PATH_KEYS = {"camera": ("password_file",), "mqtt": ("password_file",), "webhook": ("token_file", "ca")}
 
 
 def camera_settings(
