@@ -13,7 +13,7 @@ from time import monotonic
 from types import TracebackType
 from typing import Any
 
-from relens.device.agent.worker import Orders
+from relens.device.agent.orders import Orders
 
 STOP_S = 5.0
 

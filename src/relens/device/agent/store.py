@@ -6,6 +6,7 @@
       bundles/ID/       bundle.relens and its model, whole or not there; accepted.json once its golden frames have
                         held here, seen.json once it has shown something
       inbox/            bundles for the agent to install, and its answers
+      events/           what was noticed (`relens.device.events.log`)
       journal.jsonl     what happened
       agent.lock, store.lock
 
@@ -64,6 +65,7 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.bundles, self.bad, self.inbox = folder / "bundles", folder / "bad", Inbox(folder / "inbox")
+        self.events = folder / "events"
         try:
             for one in (self.bundles, self.bad, self.inbox.folder):
                 one.mkdir(parents=True, exist_ok=True)

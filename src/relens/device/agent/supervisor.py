@@ -8,15 +8,17 @@ from threading import Event
 from relens.device.agent.arrival import INSTALL_S, bring_in_apart
 from relens.device.agent.health import Report
 from relens.device.agent.heart import Heart
+from relens.device.agent.orders import Orders
 from relens.device.agent.oversight import Oversight
+from relens.device.agent.post import Post
 from relens.device.agent.process import WorkerProcess
 from relens.device.agent.standing import MOST_STARTS
 from relens.device.agent.store import FILE, Store
-from relens.device.agent.worker import Orders
 from relens.spec import CameraSettings
 
 TICK_S = 0.5
-DAMAGED = ("RL-BUNDLE", "RL-GRAPH")
+HOPELESS = ("RL-BUNDLE", "RL-GRAPH", "RL-CONFIG")
+"""Damaged on the disk, or not made for what this camera is to do: another start would not help."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Supervisor:
     ) -> None:
         self.store, self.settings, self.real_time = store, settings, real_time
         self.patience, self.say = patience or Patience(), say
-        self._heart = Heart()
+        self._heart, self._post = Heart(), Post(store, settings)
         self._stopping = Event()
 
     def stop(self) -> None:
@@ -65,7 +67,7 @@ class Supervisor:
         Raises:
             DeviceTrouble: RL-DEVICE-008 when another agent runs this camera.
         """
-        with self.store.agent():
+        with self.store.agent(), self._post:
             self.store.mend()
             while not self._stopping.is_set():
                 self._take_in(nullcontext)
@@ -82,6 +84,7 @@ class Supervisor:
 
     def _take_in(self, quiet: Callable[[], AbstractContextManager[None]]) -> None:
         """Install what was put into the inbox; whoever brought it is told what became of it."""
+        self._post.tick()
         for file in self.store.inbox.waiting():
             with quiet(), self._heart.beating(f"judging {file.name}", INSTALL_S):
                 answer = bring_in_apart(self.store, file)
@@ -97,7 +100,8 @@ class Supervisor:
         oversight = Oversight(self.store, bundle, self.settings.agent.confirm_after_s, self._heart, self.say)
         file = self.store.bundles / bundle / FILE
         self.say(f"{bundle}: started")
-        with WorkerProcess(Orders(bundle=file, settings=self.settings, real_time=self.real_time)) as worker:
+        orders = Orders(bundle=file, events=self.store.events, settings=self.settings, real_time=self.real_time)
+        with WorkerProcess(orders) as worker:
             while not self._stopping.is_set() and self.store.standing().active == bundle:
                 said = worker.hear(TICK_S)
                 if said is None:
@@ -107,6 +111,10 @@ class Supervisor:
                     worker.kill()
                     self._ended(bundle, f"it said nothing for {worker.silent_s:.0f} s")
                     return
+                if "event" in said:
+                    self._post.wake()
+                if "note" in said:
+                    self.store.journal.note(**said["note"])
                 if "page" in said:
                     self.say(f"live page: {said['page']}")
                 if "trouble" in said:
@@ -120,8 +128,8 @@ class Supervisor:
 
     def _troubled(self, bundle: str, code: str, message: str) -> None:
         """Its process ended with an error of ours; a camera that gives nothing is not the bundle's fault."""
-        if code.startswith(DAMAGED):
-            self._fail(bundle, f"damaged on the disk: {message}")
+        if code.startswith(HOPELESS):
+            self._fail(bundle, f"{code}: {message}")
             return
         if code.startswith("RL-CAMERA"):
             self.store.excuse()

@@ -6,30 +6,32 @@ supervisor. Whatever a bundle does to it, the supervisor goes on.
 
 import json
 import sys
-import threading
 import time
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from threading import Lock, Thread
+from typing import IO, Any
 
+from relens.bundle import open_bundle
 from relens.device.agent.health import Report
+from relens.device.agent.orders import Orders
+from relens.device.agent.senses import Senses
+from relens.device.camera import open_camera
+from relens.device.events.event import Event
+from relens.device.events.log import EventLog
+from relens.device.events.rules import check_rules
+from relens.device.events.unfinished import finish_unfinished
+from relens.device.events.watch import Watch
+from relens.device.foreground import to_all
+from relens.device.live import About, LivePage
+from relens.device.loop import LiveLoop
+from relens.device.model import load_model
 from relens.errors import RelensError
-from relens.spec import CameraSettings, Strict
-
-if TYPE_CHECKING:
-    from relens.device.agent.senses import Senses
-    from relens.device.loop import LiveLoop
+from relens.measure.process import process_memory
 
 EVERY_S = 0.5
-
-
-class Orders(Strict):
-    """What the supervisor wants run. real_time: see `open_camera`."""
-
-    bundle: Path
-    settings: CameraSettings
-    real_time: bool = True
 
 
 def main() -> None:
@@ -54,7 +56,7 @@ class _Teller:
     """Writes lines that are never mixed, from any thread."""
 
     def __init__(self, stream: IO[str]) -> None:
-        self._stream, self._lock = stream, threading.Lock()
+        self._stream, self._lock = stream, Lock()
 
     def __call__(self, **facts: Any) -> None:
         with self._lock:
@@ -63,45 +65,54 @@ class _Teller:
 
 
 def _work(orders: Orders, tell: _Teller) -> None:
-    from contextlib import ExitStack
-
-    from relens.bundle import open_bundle
-    from relens.device.agent.senses import Senses
-    from relens.device.camera import open_camera
-    from relens.device.foreground import to_all
-    from relens.device.live import About, LivePage
-    from relens.device.loop import LiveLoop
-    from relens.device.model import load_model
-
-    source, page_settings = orders.settings.camera, orders.settings.page
+    source, rules, page_settings = orders.settings.camera, orders.settings.events or (), orders.settings.page
     bundle = open_bundle(orders.bundle, orders.bundle.parent)
+    check_rules(rules, bundle.labels, bundle.manifest.task)
     camera = open_camera(source.source, orders.real_time, patient=True, password_file=source.password_file)
     model = load_model(bundle)
     senses = Senses(model, bundle.labels)
     loop = LiveLoop(camera, senses)
+    watch = Watch(rules, bundle.labels, _keeper(orders, tell))
     about = About(bundle.manifest.name, bundle.sha256, str(model.engine.report), camera.describe(), bundle.labels)
     publishers = [senses.publish]
     with ExitStack() as stack:
         if page_settings.serve:
-            page = LivePage(about, loop.status, port=page_settings.port)
-            stack.enter_context(page)
+            page = stack.enter_context(LivePage(about, loop.status, port=page_settings.port))
             publishers.append(page.publish)
             tell(page=page.url)
-        threading.Thread(target=_report, args=(loop, senses, tell), daemon=True).start()
-        threading.Thread(target=_end_with_supervisor, args=(loop,), daemon=True).start()
-        loop.run(to_all(publishers))
+        Thread(target=_report, args=(loop, senses, watch, tell), daemon=True).start()
+        Thread(target=_end_with_supervisor, args=(loop,), daemon=True).start()
+        stack.callback(watch.finish)
+        loop.run(to_all([*publishers, watch.publish]))
     tell(report=_said(loop, senses))
 
 
-def _report(loop: "LiveLoop", senses: "Senses", tell: _Teller) -> None:
+def _keeper(orders: Orders, tell: _Teller) -> Callable[[Event, bytes | None], None]:
+    """Writes events into the log, and says so; begins by ending what an earlier run has left open."""
+    log = EventLog(
+        orders.events, orders.settings.keep, lambda why: tell(note={"event": "event log set aside", "why": why})
+    )
+
+    def set_aside(why: str) -> None:
+        tell(note={"event": "event log set aside", "why": why})
+
+    def keep(event: Event, jpeg: bytes | None) -> None:
+        tell(event=log.append(event.to_json(), jpeg))
+
+    log = EventLog(orders.events, orders.settings.keep, set_aside)
+    if orders.settings.events or orders.events.exists():
+        finish_unfinished(log, keep)
+    return keep
+
+
+def _report(loop: LiveLoop, senses: Senses, watch: Watch, tell: _Teller) -> None:
     while True:
         time.sleep(EVERY_S)
+        watch.tick()
         tell(report=_said(loop, senses))
 
 
-def _said(loop: "LiveLoop", senses: "Senses") -> dict[str, Any]:
-    from relens.measure.process import process_memory
-
+def _said(loop: LiveLoop, senses: Senses) -> dict[str, Any]:
     status = loop.status()
     infer = status.stages.get("infer")
     report = Report(
@@ -119,7 +130,7 @@ def _said(loop: "LiveLoop", senses: "Senses") -> dict[str, Any]:
     return asdict(report)
 
 
-def _end_with_supervisor(loop: "LiveLoop") -> None:
+def _end_with_supervisor(loop: LiveLoop) -> None:
     sys.stdin.read()
     loop.stop()
 

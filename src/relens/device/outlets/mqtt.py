@@ -12,6 +12,7 @@ from paho.mqtt.client import MQTT_ERR_SUCCESS, Client, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion, LogLevel
 from paho.mqtt.reasoncodes import ReasonCode
 
+from relens.device.credentials import credential
 from relens.device.events.log import Entry
 from relens.device.outlets.outlet import Receipt, payload, read_secret
 from relens.errors import DeviceTrouble
@@ -131,7 +132,7 @@ class Mqtt:
             context = ssl.create_default_context(cafile=tls.ca)
             if tls.certificate is not None and tls.key is not None:
                 # A key with a passphrase would be asked for at the terminal.
-                context.load_cert_chain(tls.certificate, tls.key, password=lambda: "")
+                context.load_cert_chain(credential(tls.certificate), credential(tls.key), password=lambda: "")
         except (OSError, ValueError) as trouble:
             raise self._away(f"the files in [mqtt.tls] cannot be used: {_reason(trouble)}") from None
         return context

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from relens.device import credentials
 from relens.device.events.log import Entry
 from relens.errors import DeviceTrouble
 
@@ -55,7 +56,7 @@ def read_secret(path: Path) -> str:
         DeviceTrouble: RL-OUTLET-001 when it cannot be read.
     """
     try:
-        return path.read_text(encoding="utf-8").strip("\r\n")
+        return credentials.read_secret(path)
     except (OSError, UnicodeDecodeError) as trouble:
         why = trouble.strerror if isinstance(trouble, OSError) else "not UTF-8"
         raise DeviceTrouble("RL-OUTLET-001", f"{path} cannot be read: {why}", hint=f"ls -l {path}") from None

@@ -1,0 +1,17 @@
+"""What the supervisor wants of a worker."""
+
+from pathlib import Path
+
+from relens.spec import CameraSettings, Strict
+
+
+class Orders(Strict):
+    """One line of JSON on the worker's standard input.
+
+    bundle: the file to run. events: the folder of the event log. real_time: see `open_camera`.
+    """
+
+    bundle: Path
+    events: Path
+    settings: CameraSettings
+    real_time: bool = True
