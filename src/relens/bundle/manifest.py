@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, field_validator
 
 from relens.bundle.refusal import damaged, newer
-from relens.spec import Goals, InputSpec, OutputSpec, Strict, Task
+from relens.spec import EventRules, Goals, InputSpec, OutputSpec, Strict, Task
 
 FORMAT = "relens-bundle"
 VERSION = 1
@@ -90,6 +90,7 @@ class Manifest(Strict):
     goals: Goals
     tolerance: Tolerance
     accuracy: Accuracy | None = None
+    events: EventRules = ()
     lineage: Lineage
     files: tuple[FileEntry, ...]
 

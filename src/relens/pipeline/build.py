@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from relens.bundle import Accuracy, Lineage, Manifest, Needs, write_bundle
+from relens.device.events.rules import check_rules
 from relens.errors import BadConfig, BadData, GoalMissed
 from relens.files import check_writable
 from relens.graph import Graph, with_metadata
@@ -71,6 +72,7 @@ def build(
     engines = allowed_engines(target, project.device.engines)
     labels = read_labels(project.model.labels)
     _check_task(project)
+    check_rules(project.events, labels, project.model.task)
     validation = _validation(project, labels)
     graph, facts = _import(project, progress)
     check_labels(graph, labels)
@@ -232,6 +234,7 @@ def _package(
         output=project.output.model_dump(mode="json"),
         needs=Needs(engine=option.engine, threads=project.device.threads, relens=version("relens")),
         goals=project.goals,
+        events=project.events,
         tolerance=tolerance(candidate.scheme),
         accuracy=_accuracy(option),
         lineage=Lineage(

@@ -3,7 +3,6 @@
 from relens.spec.camera import (
     AgentSettings,
     CameraSettings,
-    EventRule,
     KeepSettings,
     LinesSettings,
     MqttSettings,
@@ -14,6 +13,7 @@ from relens.spec.camera import (
     camera_settings,
 )
 from relens.spec.device import THIS_MACHINE, Device, device, profiles, this_machine
+from relens.spec.events import EventRule, EventRules
 from relens.spec.project import (
     NAMED_SCALINGS,
     DataSpec,
@@ -55,6 +55,7 @@ __all__ = [
     "DeviceSpec",
     "DistilStep",
     "EventRule",
+    "EventRules",
     "Goals",
     "HealStep",
     "InputSpec",

@@ -1,44 +1,17 @@
 """What stands in `camera.toml`, beside the camera: where frames come from, what is an event, and who is told."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
 from relens.errors import BadConfig
+from relens.spec.events import PLAIN, EventRules
 from relens.spec.strict import Strict, validate
 from relens.spec.toml import make_absolute, read_table
 
-Fraction = Annotated[float, Field(ge=0, le=1)]
-PLAIN = r"^[^/+#\x00-\x1f\x7f]+$"  # may become part of an MQTT topic
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-
-
-class EventRule(Strict):
-    """`[[events]]`: what is to be noticed. A rule is either going on or not; both ends are events.
-
-    name: of the event. labels: any of these classes; empty: every class. min_score: of a detection or class.
-    zone: corners of a polygon, x and y as fractions 0..1 of the frame; a detection is where the middle of its box's
-        lower edge is. Empty: the whole frame.
-    at_least: so many at the same time. dwell_s: an object counts once it has been there for so long.
-    clear_s: the event ends when there have been too few for so long.
-    """
-
-    name: str = Field(min_length=1, max_length=80, pattern=PLAIN)
-    labels: tuple[str, ...] = ()
-    min_score: Fraction = 0.5
-    zone: tuple[tuple[Fraction, Fraction], ...] = ()
-    at_least: int = Field(default=1, ge=1)
-    dwell_s: float = Field(default=1.0, ge=0)
-    clear_s: float = Field(default=2.0, ge=0)
-
-    @field_validator("zone")
-    @classmethod
-    def _is_polygon(cls, zone: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
-        if 0 < len(zone) < 3:
-            raise ValueError("a zone has three corners at least, [[x, y], [x, y], [x, y]]")
-        return zone
 
 
 class SourceSettings(Strict):
@@ -180,24 +153,16 @@ class LinesSettings(Strict):
 
 
 class CameraSettings(Strict):
-    """One `camera.toml`; every path is absolute."""
+    """One `camera.toml`; every path is absolute. events: None takes those of the bundle."""
 
     camera: SourceSettings
     page: PageSettings = PageSettings()
     agent: AgentSettings = AgentSettings()
-    events: tuple[EventRule, ...] | None = None
+    events: EventRules | None = None
     keep: KeepSettings = KeepSettings()
     mqtt: MqttSettings | None = None
     webhook: WebhookSettings | None = None
     lines: LinesSettings | None = None
-
-    @field_validator("events")
-    @classmethod
-    def _have_names(cls, events: Any) -> Any:
-        names = [rule.name for rule in events or ()]
-        if len(set(names)) < len(names):
-            raise ValueError("two events have the same name")
-        return events
 
 
 PATH_KEYS = {"camera": ("password_file",), "mqtt": ("password_file",), "webhook": ("token_file", "ca")}

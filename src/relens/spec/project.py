@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from relens.spec.events import EventRules
 from relens.spec.recipe import RecipeSpec
 from relens.spec.strict import Strict
 
@@ -145,6 +146,7 @@ class Project(Strict):
     device: DeviceSpec = DeviceSpec()
     goals: Goals = Goals()
     recipe: RecipeSpec = RecipeSpec()
+    events: EventRules = ()
 
     @property
     def folder(self) -> Path:

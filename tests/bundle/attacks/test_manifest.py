@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from relens.spec import EventRule
+
 Refused = Callable[[bytes, str], str]
 Values = dict[str, Any]
 
@@ -81,6 +83,14 @@ VALUES: dict[str, Callable[[Values], object]] = {
     "a scaling of four channels": put("input.scaling", {"mean": [0.0] * 4, "std": [1.0] * 4}),
     "a decoder that is no text": put("output.decoder", {"a": 1}),
     "an accuracy goal above one": put("goals.max_accuracy_drop", 1.5),
+    "no events, which may only be an empty list": drop("events"),
+    "an event without its defaults": put("events", [{"name": "a"}]),
+    "events of one name": put("events", [EventRule(name="a").model_dump(mode="json")] * 2),
+    "an event called like a topic": put("events", [EventRule(name="a").model_dump(mode="json") | {"name": "a/#"}]),
+    "a zone outside of the frame": put(
+        "events", [EventRule(name="a").model_dump(mode="json") | {"zone": [[0.0, 0.0], [1.0, 0.0], [0.0, 1.5]]}]
+    ),
+    "a thousand events": put("events", [EventRule(name=f"{k}").model_dump(mode="json") for k in range(1000)]),
     "a hash in capitals": put("files.0.sha256", "A" * 64),
     "a hash that is too short": put("files.0.sha256", "a" * 63),
     "a hash with a newline": put("files.0.sha256", "a" * 64 + "\n"),

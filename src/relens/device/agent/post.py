@@ -33,8 +33,7 @@ class Post:
         self.log = event_log(store, settings)
         outlets = open_outlets(settings, camera_name(settings))
         self.couriers = [Courier(self.log, outlet, store.journal.note) for outlet in outlets]
-        self._keeps = bool(outlets or settings.events or store.events.exists())
-        self._prune_s = monotonic()
+        self._folder, self._prune_s = store.events, monotonic()
 
     def __enter__(self) -> "Post":
         for courier in self.couriers:
@@ -60,9 +59,10 @@ class Post:
 
     def tick(self) -> None:
         """Drop what is too old, now and then."""
-        if self._keeps and monotonic() >= self._prune_s:
+        if monotonic() >= self._prune_s and self._folder.exists():
             self._prune_s = monotonic() + PRUNE_S
-            self.log.prune()
+            with suppress(DeviceTrouble):  # a log that cannot be read is told of by who reads it
+                self.log.prune()
 
     def wake(self) -> None:
         """There is a new event."""

@@ -65,8 +65,9 @@ class _Teller:
 
 
 def _work(orders: Orders, tell: _Teller) -> None:
-    source, rules, page_settings = orders.settings.camera, orders.settings.events or (), orders.settings.page
+    source, rules, page_settings = orders.settings.camera, orders.settings.events, orders.settings.page
     bundle = open_bundle(orders.bundle, orders.bundle.parent)
+    rules = bundle.manifest.events if rules is None else rules
     check_rules(rules, bundle.labels, bundle.manifest.task)
     camera = open_camera(source.source, orders.real_time, patient=True, password_file=source.password_file)
     model = load_model(bundle)
@@ -100,7 +101,7 @@ def _keeper(orders: Orders, tell: _Teller) -> Callable[[Event, bytes | None], No
         tell(event=log.append(event.to_json(), jpeg))
 
     log = EventLog(orders.events, orders.settings.keep, set_aside)
-    if orders.settings.events or orders.events.exists():
+    if orders.events.exists():
         finish_unfinished(log, keep)
     return keep
 
