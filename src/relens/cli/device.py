@@ -92,6 +92,32 @@ def status(state: State = HERE, as_json: AsJson = False) -> None:
 
 
 @app.command()
+def events(
+    state: State = HERE,
+    last: Annotated[int, typer.Option(min=1, help="So many of them.")] = 20,
+    pictures: Annotated[Path | None, typer.Option(help="A folder to write their pictures to.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """What was noticed of late, the newest last."""
+    from relens.cli.screen import say, say_json
+    from relens.device.events.event import told
+    from relens.device.events.log import EventLog
+    from relens.spec import KeepSettings
+
+    with _store(state) as store:
+        entries = EventLog(store.events, KeepSettings()).newest(last)[::-1] if store.events.exists() else []
+        for entry in entries:
+            if pictures is not None and (jpeg := entry.picture()):
+                pictures.mkdir(parents=True, exist_ok=True)
+                (pictures / f"{entry.number}.jpg").write_bytes(jpeg)
+    if as_json:
+        say_json([{**entry.facts, "number": entry.number} for entry in entries])
+        return
+    for entry in entries:
+        say(f"{entry.number:6}  {told(entry.facts)}")
+
+
+@app.command()
 def confirm(state: State = HERE, as_json: AsJson = False) -> None:
     """Take what runs for good, without waiting for it to prove itself."""
     with _store(state) as store:

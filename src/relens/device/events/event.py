@@ -1,6 +1,7 @@
 """What was noticed, as it is kept, shown and sent."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from enum import Enum
@@ -60,3 +61,11 @@ class Event:
             "lasted_s": round(self.lasted_s, 2),
             "things": [thing.to_json() for thing in self.things],
         }
+
+
+def told(facts: Mapping[str, Any]) -> str:
+    """An event's JSON in one line, for people."""
+    seen = Counter(thing["label"] for thing in facts["things"])
+    what = ", ".join(f"{count} x {label}" if count > 1 else label for label, count in seen.items())
+    lasted = f" after {facts['lasted_s']:.1f} s" if facts["phase"] == Phase.ENDED.value else ""
+    return f"{facts['at']}  {facts['event']}: {facts['phase']}{lasted}{f' ({what})' if what else ''}"
