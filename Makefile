@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= live
 
-.PHONY: setup demo test test-system check format bench browser broker lock clean
+.PHONY: setup demo test test-system check format bench browser broker nspawn lock clean
 
 setup: $(VENV)/.installed
 
@@ -27,8 +27,8 @@ test: setup browser broker
 	$(BIN)/python -m pytest -m "not system and not alone" -n 2 --dist worksteal
 	$(BIN)/python -m pytest -m "alone and not system"
 
-# Slow, or about the machine itself: a light install in an environment of its own.
-test-system: setup broker
+# Slow, or about the machine itself: a light install in an environment of its own, a service in a booted systemd.
+test-system: setup broker nspawn
 	$(BIN)/python -m pytest -m system
 
 check: setup
@@ -58,6 +58,12 @@ broker:
 	@test -x /usr/sbin/mosquitto || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
 		apt-get update -qq && apt-get install -y -qq mosquitto >/dev/null; } || \
 		echo "no mosquitto here: the MQTT tests are skipped (install the package mosquitto)"
+
+# The service's test boots a systemd in a container; without root or systemd-nspawn it is skipped, in CI it fails.
+nspawn:
+	@command -v systemd-nspawn >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+		apt-get update -qq && apt-get install -y -qq systemd-container >/dev/null; } || \
+		echo "no systemd-nspawn here: the service's test is skipped (install the package systemd-container)"
 
 # Both lock files, from pyproject.toml.
 lock: setup

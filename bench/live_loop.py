@@ -1,9 +1,10 @@
 """How much of an engine's own speed is left in the live loop, with a viewer watching?
 
 Two slices take turns: A calls the engine alone, in a loop, on tensors prepared beforehand; B runs the whole live
-loop on a clip, as fast as frames are taken, with one viewer (a process of its own) on the picture stream and the
-message socket. What counts is the ratio of their frame rates within each round. Where other programs share the
-machine, look at the quiet rounds: those in which they took less than a tenth of a core.
+loop on a clip, as fast as frames are taken, with viewers (a process each) on the picture stream and the message
+socket. What counts is the ratio of their frame rates within each round. Where other programs share the machine, look
+at the quiet rounds: those in which they took less than a tenth of a core. With `--viewers 0 1 5` the numbers of viewers
+take turns, too.
 
     python bench/live_loop.py --bundle yolox.relens --camera bottle-detection.mp4 --threads 1
     python bench/live_loop.py --model yolox.tflite --decoder yolo --resize letterbox-top-left --colour bgr \
@@ -12,6 +13,7 @@ machine, look at the quiet rounds: those in which they took less than a tenth of
 
 import argparse
 import itertools
+import json
 import os
 import statistics
 import subprocess
@@ -77,8 +79,9 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             model = load(options, threads, Path(folder))
             print(f"\n{model.engine.report}", flush=True)
-            rounds, status = measure(model, options)
-            report(rounds, status)
+            for viewers, (rounds, status) in measure(model, options).items():
+                print(f"\n{viewers} viewer(s)")
+                report(rounds, status)
 
 
 def arguments() -> argparse.Namespace:
@@ -96,7 +99,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, nargs="+", default=[1])
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--seconds", type=float, default=2.5, help="of one slice")
-    parser.add_argument("--no-viewer", action="store_true")
+    parser.add_argument("--viewers", type=int, nargs="+", default=[1], help="so many watch; 8 at most")
     return parser.parse_args()
 
 
@@ -115,35 +118,38 @@ def load(options: argparse.Namespace, threads: int, folder: Path) -> VisionModel
     return VisionModel(load_engine(path, engine, threads), spec, output)
 
 
-def measure(model: VisionModel, options: argparse.Namespace) -> tuple[list[Round], LoopStatus]:
-    """Take turns; the last live slice's status tells what the stages took."""
+def measure(model: VisionModel, options: argparse.Namespace) -> dict[int, tuple[list[Round], LoopStatus]]:
+    """Take turns, also over the numbers of viewers; the last live slice's status tells what the stages took."""
     frames = frames_from(Path(options.camera), 16)
     tensors = [model.prepare(frame).tensor for frame in frames]
     about = About("bench", "0" * 64, str(model.engine.report), options.camera, ())
-    status = LiveLoop(open_camera(options.camera), model).status()
-    rounds = []
-    with LivePage(about, lambda: status, port=0) as page:
-        viewer = None if options.no_viewer else start_viewer(page.url)
-        bare_fps(model.engine, tensors, 1.0)
-        for _ in range(options.rounds):
-            before = others_s(viewer)
-            bare = bare_fps(model.engine, tensors, options.seconds)
-            live, status = live_fps(model, options.camera, page.publish, options.seconds)
-            seconds, taken_s = (now - then for now, then in zip(others_s(viewer), before, strict=True))
-            rounds.append(Round(bare, live, taken_s / seconds))
-        if viewer:
-            print(f"viewer got {viewer.communicate('')[0].strip()}")
-    return rounds, status
+    idle = LiveLoop(open_camera(options.camera), model).status()
+    found: dict[int, tuple[list[Round], LoopStatus]] = {}
+    bare_fps(model.engine, tensors, 1.0)
+    for _ in range(options.rounds):
+        for count in options.viewers:
+            with LivePage(about, lambda: idle, port=0) as page:
+                viewers = [start_viewer(page.url) for _ in range(count)]
+                before = others_s(viewers)
+                bare = bare_fps(model.engine, tensors, options.seconds)
+                live, status = live_fps(model, options.camera, page.publish, options.seconds)
+                seconds, taken_s = (now - then for now, then in zip(others_s(viewers), before, strict=True))
+                for viewer in viewers:
+                    got = json.loads(viewer.communicate("")[0])
+                    assert got["bytes"] and got["messages"], "a viewer saw nothing"
+            rounds, _ = found.get(count, ([], status))
+            found[count] = ([*rounds, Round(bare, live, taken_s / seconds)], status)
+    return found
 
 
-def others_s(viewer: "subprocess.Popen[str] | None") -> tuple[float, float]:
-    """The time, and the processor time that all programs but this one and its viewer have taken; in seconds."""
+def others_s(viewers: "list[subprocess.Popen[str]]") -> tuple[float, float]:
+    """The time, and the processor time that all programs but this one and its viewers have taken; in seconds."""
     tick = os.sysconf("SC_CLK_TCK")
     user, nice, system, _, _, irq, softirq, steal = (
         int(field) for field in Path("/proc/stat").read_text().split(maxsplit=9)[1:9]
     )
     own = sum(os.times()[:2])
-    if viewer:
+    for viewer in viewers:
         fields = Path(f"/proc/{viewer.pid}/stat").read_text().rpartition(")")[2].split()
         own += (int(fields[11]) + int(fields[12])) / tick
     return time.monotonic(), (user + nice + system + irq + softirq + steal) / tick - own
