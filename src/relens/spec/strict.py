@@ -12,7 +12,7 @@ from relens.errors import BadConfig
 class Strict(BaseModel):
     """A frozen table of settings that knows every one of its keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
 
 Settings = TypeVar("Settings", bound=BaseModel)
