@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= live
 
-.PHONY: setup demo test test-system check format bench browser broker nspawn lock clean
+.PHONY: setup demo test test-system check format bench soak browser broker nspawn lock clean
 
 setup: $(VENV)/.installed
 
@@ -46,6 +46,12 @@ bench: setup
 	$(BIN)/python examples/face/get.py
 	test -f examples/face/face.relens || $(BIN)/relens build examples/face
 	$(BIN)/python bench/live_loop.py --bundle examples/face/face.relens --camera examples/face/carphone.mp4
+
+# Half an hour at full rate, with something going wrong every minute, on the demo's detector and clip.
+soak: setup
+	$(BIN)/python examples/face/get.py
+	test -f examples/face/face.relens || $(BIN)/relens build examples/face
+	$(BIN)/python bench/soak.py examples/face/face.relens --camera examples/face/carphone.mp4
 
 # The live page's test drives a real Chromium; without one it is skipped, in CI it fails.
 browser:
