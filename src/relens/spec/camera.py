@@ -57,6 +57,17 @@ class KeepSettings(Strict):
     max_days: float = Field(default=30.0, gt=0)
 
 
+class SampleSettings(Strict):
+    """`[samples]`: frames the model is unsure about, kept for a next training; the oldest go first.
+
+    min_doubt: 0..1, from there on a frame is kept: 1 is a tie of the two best classes, or a detection at one half.
+    """
+
+    per_hour: float = Field(default=20.0, gt=0)
+    max_mb: float = Field(default=200.0, gt=0)
+    min_doubt: float = Field(default=0.6, ge=0, le=1)
+
+
 class TlsSettings(Strict):
     """Files in PEM. ca: who may have signed the broker's certificate; None: whom this machine trusts."""
 
@@ -160,6 +171,7 @@ class CameraSettings(Strict):
     agent: AgentSettings = AgentSettings()
     events: EventRules | None = None
     keep: KeepSettings = KeepSettings()
+    samples: SampleSettings | None = None
     mqtt: MqttSettings | None = None
     webhook: WebhookSettings | None = None
     lines: LinesSettings | None = None

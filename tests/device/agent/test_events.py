@@ -13,6 +13,7 @@ from relens.device.agent import Store, Supervisor, install
 from relens.device.agent.post import event_log
 from relens.graph import Graph, with_signature
 from relens.spec import camera_settings
+from relens.vision import frames_from
 
 pytestmark = pytest.mark.alone
 
@@ -31,7 +32,7 @@ def test_bottles_are_noticed_kept_with_a_picture_and_told_in_order_also_across_a
     (tmp_path / "camera.toml").write_text(
         f'[camera]\nsource = "{shared_clip}"\nname = "shelf"\n[page]\nserve = false\n'
         '[[events]]\nname = "bottle"\nlabels = ["bottle"]\ndwell_s = 0.3\nclear_s = 0.5\n'
-        '[lines]\npath = "told.jsonl"\n'
+        '[lines]\npath = "told.jsonl"\n[samples]\nmin_doubt = 0\n'
     )
     settings, told = camera_settings(tmp_path / "camera.toml"), tmp_path / "told.jsonl"
     store = Store(tmp_path / "state")
@@ -56,6 +57,7 @@ def test_bottles_are_noticed_kept_with_a_picture_and_told_in_order_also_across_a
     assert first["label"] == "bottle" and first["score"] >= 0.5 and len(first["box"]) == 4
     picture = event_log(store, settings).picture(1)
     assert picture is not None and picture.startswith(b"\xff\xd8")
+    assert 1 <= len(frames_from(store.samples)) <= 2, "one each start, and no other within minutes"
 
 
 def test_a_bundle_that_cannot_tell_what_the_rules_ask_for_is_rolled_back(

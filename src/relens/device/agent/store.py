@@ -7,6 +7,7 @@
                         held here, seen.json once it has shown something
       inbox/            bundles for the agent to install, and its answers
       events/           what was noticed (`relens.device.events.log`)
+      samples/          frames the model was unsure about (`relens.device.samples`)
       journal.jsonl     what happened
       agent.lock, store.lock
 
@@ -65,7 +66,7 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.bundles, self.bad, self.inbox = folder / "bundles", folder / "bad", Inbox(folder / "inbox")
-        self.events = folder / "events"
+        self.events, self.samples = folder / "events", folder / "samples"
         try:
             for one in (self.bundles, self.bad, self.inbox.folder):
                 one.mkdir(parents=True, exist_ok=True)

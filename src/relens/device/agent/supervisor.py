@@ -100,7 +100,14 @@ class Supervisor:
         oversight = Oversight(self.store, bundle, self.settings.agent.confirm_after_s, self._heart, self.say)
         file = self.store.bundles / bundle / FILE
         self.say(f"{bundle}: started")
-        orders = Orders(bundle=file, events=self.store.events, settings=self.settings, real_time=self.real_time)
+        store = self.store
+        orders = Orders(
+            bundle=file,
+            events=store.events,
+            samples=store.samples,
+            settings=self.settings,
+            real_time=self.real_time,
+        )
         with WorkerProcess(orders) as worker:
             while not self._stopping.is_set() and self.store.standing().active == bundle:
                 said = worker.hear(TICK_S)

@@ -28,6 +28,7 @@ from relens.device.foreground import to_all
 from relens.device.live import About, LivePage
 from relens.device.loop import LiveLoop
 from relens.device.model import load_model
+from relens.device.samples import Samples
 from relens.errors import RelensError
 from relens.measure.process import process_memory
 
@@ -76,6 +77,8 @@ def _work(orders: Orders, tell: _Teller) -> None:
     watch = Watch(rules, bundle.labels, _keeper(orders, tell))
     about = About(bundle.manifest.name, bundle.sha256, str(model.engine.report), camera.describe(), bundle.labels)
     publishers = [senses.publish]
+    if orders.settings.samples is not None:
+        publishers.append(Samples(orders.samples, orders.settings.samples).publish)
     with ExitStack() as stack:
         if page_settings.serve:
             page = stack.enter_context(LivePage(about, loop.status, port=page_settings.port))
