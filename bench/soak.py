@@ -90,8 +90,16 @@ class Camera:
         with (self.place / "agent.log").open("ab") as log:
             return subprocess.Popen([*command, *arguments], stderr=log)
 
-    def worker(self) -> int | None:
-        """The process that runs the bundle."""
+    def worker(self) -> int:
+        """The process that runs the bundle; waits for one that is starting."""
+        end_s = time.monotonic() + RECOVER_S
+        while (found := self._worker()) is None:
+            if time.monotonic() > end_s:
+                raise SystemExit(f"no bundle runs: {(self.place / 'agent.log').read_text()[-2000:]}")
+            time.sleep(0.1)
+        return found
+
+    def _worker(self) -> int | None:
         for children in Path(f"/proc/{self.agent.pid}/task").glob("*/children"):
             for child in children.read_text().split():
                 with suppress(OSError):
@@ -113,12 +121,12 @@ class Camera:
 
     def kill_worker(self) -> str:
         """As when a bundle crashes."""
-        os.kill(self.worker() or 0, signal.SIGKILL)
+        os.kill(self.worker(), signal.SIGKILL)
         return "the bundle's process killed"
 
     def stop_worker(self) -> str:
         """As when it hangs; the agent has to notice."""
-        os.kill(self.worker() or 0, signal.SIGSTOP)
+        os.kill(self.worker(), signal.SIGSTOP)
         time.sleep(25)
         return "the bundle's process stopped for good"
 
@@ -213,7 +221,7 @@ def soak(camera: Camera, minutes: float) -> bool:
         print(
             f"{(time.monotonic() - began_s) / 60:5.1f} min  {what}: "
             + ("NOT HEALTHY AGAIN" if took_s is None else f"healthy after {took_s:.1f} s")
-            + f"; agent {memory[-1]:.0f} MB, bundle {camera.resident_mb(worker) if worker else 0:.0f} MB, "
+            + f"; agent {memory[-1]:.0f} MB, bundle {camera.resident_mb(worker):.0f} MB, "
             + f"{camera.health()['fps']:.0f} fps, {len(camera.hook.numbers)} events told",
             flush=True,
         )

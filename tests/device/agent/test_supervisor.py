@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from relens.device.agent import Patience, Standing, Store, install
+from relens.device.agent import Patience, Standing, Store, Supervisor, install
+from relens.device.agent.orders import Orders
+from relens.errors import DeviceTrouble
+from relens.spec import camera_settings
 
 pytestmark = pytest.mark.alone
 
@@ -114,3 +117,14 @@ def test_a_network_camera_that_is_away_is_waited_for_without_a_new_start(good_an
     lost = [fact for fact in store.journal if fact["event"] == "camera lost"]
     assert len(lost) == 1 and "secret" not in str(lost)
     assert store.standing().active == new
+
+
+def test_an_agent_whose_relens_was_replaced_ends_and_blames_no_bundle(good_and_new, clip, monkeypatch) -> None:
+    """The worker gets orders with a key that it does not know, as from an agent of another version."""
+    store, _, new = good_and_new
+    monkeypatch.setattr(Orders, "model_dump_json", lambda orders: '{"bundle": "x", "of_tomorrow": 1}')
+
+    with pytest.raises(DeviceTrouble, match="RL-DEVICE-011"):
+        Supervisor(store, camera_settings(source=str(clip), page=False)).run()
+
+    assert (store.standing().active, store.standing().starts) == (new, 0)

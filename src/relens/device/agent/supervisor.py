@@ -14,6 +14,7 @@ from relens.device.agent.post import Post
 from relens.device.agent.process import WorkerProcess
 from relens.device.agent.standing import MOST_STARTS
 from relens.device.agent.store import FILE, Store
+from relens.errors import DeviceTrouble
 from relens.spec import CameraSettings
 
 TICK_S = 0.5
@@ -65,7 +66,7 @@ class Supervisor:
         """Until `stop`.
 
         Raises:
-            DeviceTrouble: RL-DEVICE-008 when another agent runs this camera.
+            DeviceTrouble: RL-DEVICE-008 when another agent runs this camera, -011 when relens itself was replaced.
         """
         with self.store.agent(), self._post:
             self.store.mend()
@@ -118,6 +119,9 @@ class Supervisor:
                     worker.kill()
                     self._ended(bundle, f"it said nothing for {worker.silent_s:.0f} s")
                     return
+                if "stale" in said:
+                    self.store.excuse()
+                    raise _replaced()
                 if "event" in said:
                     self._post.wake()
                 if "note" in said:
@@ -155,3 +159,11 @@ class Supervisor:
             self._ended(bundle, f"{why}; there is no other to go back to")
         else:
             self.say(f"{bundle}: {why}; rolled back")
+
+
+def _replaced() -> DeviceTrouble:
+    return DeviceTrouble(
+        "RL-DEVICE-011",
+        "relens was replaced under the running agent: what it starts now does not understand it",
+        hint="start the agent again; a service does so by itself",
+    )

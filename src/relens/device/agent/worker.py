@@ -14,6 +14,8 @@ from pathlib import Path
 from threading import Lock, Thread
 from typing import IO, Any
 
+from pydantic import ValidationError
+
 from relens.bundle import open_bundle
 from relens.device.agent.health import Report
 from relens.device.agent.orders import Orders
@@ -38,8 +40,12 @@ EVERY_S = 0.5
 def main() -> None:
     """Run what the first line of the standard input orders."""
     _go_first()
-    orders = Orders.model_validate_json(sys.stdin.readline())
     tell = _Teller(sys.stdout)
+    try:
+        orders = Orders.model_validate_json(sys.stdin.readline())
+    except ValidationError:
+        tell(stale=True)
+        sys.exit(1)
     try:
         _work(orders, tell)
     except RelensError as trouble:
