@@ -41,6 +41,7 @@ CODES: dict[str, str] = {
     "RL-DEVICE-009": "the agent does not say what became of a bundle",
     "RL-DEVICE-010": "a service without rights of its own could not read what it needs",
     "RL-DEVICE-011": "relens was replaced under the running agent",
+    "RL-DEVICE-012": "no live page has been served yet",
     "RL-ENGINE-001": "engine not installed or not known",
     "RL-ENGINE-002": "the engine cannot load this graph",
     "RL-ENGINE-003": "an input tensor has the wrong shape or type",

@@ -28,15 +28,17 @@ def check_writable(path: Path, source: Path | None = None) -> None:
         raise DeviceTrouble("RL-DEVICE-004", f"{path} {why}", hint="name another file with -o")
 
 
-def write_whole(path: Path, parts: Iterable[bytes]) -> None:
+def write_whole(path: Path, parts: Iterable[bytes], mode: int = 0o666) -> None:
     """Write a file so that a reader, and a power cut, meets the old one or the new one, never a part.
+
+    mode: who may read and write it, less the process's umask.
 
     Raises:
         OSError: it cannot be written; nothing of it is left, and a file that stood there still does.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with temporary.open("xb") as file:
+        with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
             file.writelines(parts)
             file.flush()
             os.fsync(file.fileno())

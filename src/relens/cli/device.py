@@ -118,6 +118,16 @@ def events(
 
 
 @app.command()
+def page(state: State = HERE) -> None:
+    """Where the live page is, with the key that opens it."""
+    from relens.cli.screen import say
+    from relens.device.agent.key import page_address
+
+    with _store(state) as store:
+        say(page_address(store))
+
+
+@app.command()
 def confirm(state: State = HERE, as_json: AsJson = False) -> None:
     """Take what runs for good, without waiting for it to prove itself."""
     with _store(state) as store:

@@ -9,6 +9,7 @@
       events/           what was noticed (`relens.device.events.log`)
       samples/          frames the model was unsure about (`relens.device.samples`)
       journal.jsonl     what happened
+      token, page       what opens the live page, and where it is
       agent.lock, store.lock
 
 ID is the first 12 digits of the bundle's SHA-256.

@@ -1,13 +1,15 @@
 """The process that stays: starts the bundle that is to run, watches it, and goes back when it fails."""
 
+import secrets
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from threading import Event
 
 from relens.device.agent.arrival import INSTALL_S, bring_in_apart
 from relens.device.agent.health import Report
 from relens.device.agent.heart import Heart
+from relens.device.agent.key import note_page, page_token
 from relens.device.agent.orders import Orders
 from relens.device.agent.oversight import Oversight
 from relens.device.agent.post import Post
@@ -106,6 +108,7 @@ class Supervisor:
             bundle=file,
             events=store.events,
             samples=store.samples,
+            token=self._token(),
             settings=self.settings,
             real_time=self.real_time,
         )
@@ -127,7 +130,9 @@ class Supervisor:
                 if "note" in said:
                     self.store.journal.note(**said["note"])
                 if "page" in said:
-                    self.say(f"live page: {said['page']}")
+                    with suppress(OSError):
+                        note_page(self.store, said["page"])
+                    self.say(f"live page: {said['page']} (relens device page tells its key)")
                 if "trouble" in said:
                     self._troubled(bundle, **said["trouble"])
                     return
@@ -136,6 +141,13 @@ class Supervisor:
                     self._fail(bundle, why)
                     return
                 self._take_in(worker.paused)
+
+    def _token(self) -> str:
+        """The camera's; one for this start alone where the disk is full."""
+        try:
+            return page_token(self.store)
+        except DeviceTrouble:
+            return secrets.token_urlsafe(24)
 
     def _troubled(self, bundle: str, code: str, message: str) -> None:
         """Its process ended with an error of ours; a camera that gives nothing is not the bundle's fault."""

@@ -87,9 +87,9 @@ def _work(orders: Orders, tell: _Teller) -> None:
         publishers.append(Samples(orders.samples, orders.settings.samples).publish)
     with ExitStack() as stack:
         if page_settings.serve:
-            page = stack.enter_context(LivePage(about, loop.status, port=page_settings.port))
+            page = stack.enter_context(LivePage(about, loop.status, port=page_settings.port, token=orders.token))
             publishers.append(page.publish)
-            tell(page=page.url)
+            tell(page=page.address)
         Thread(target=_report, args=(loop, senses, watch, tell), daemon=True).start()
         Thread(target=_end_with_supervisor, args=(loop,), daemon=True).start()
         stack.callback(watch.finish)

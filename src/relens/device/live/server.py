@@ -59,10 +59,15 @@ class LivePage:
         self._thread = Thread(target=lambda: asyncio.run(self._serve()), name="relens-page", daemon=True)
 
     @property
+    def address(self) -> str:
+        """Where it is; to open it takes the token, too."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}/"
+
+    @property
     def url(self) -> str:
         """The page's address, token included."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}/?token={self.token}"
+        return f"{self.address}?token={self.token}"
 
     def publish(self, live: LiveFrame) -> None:
         """Show a frame; a `relens.device.loop.Publisher` that never waits."""
