@@ -1,5 +1,6 @@
 """A camera and an engine that need nothing from outside, and bundles around real and made-up models."""
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -168,6 +169,27 @@ def yolox_bundle(yolox_graph: Path, shared_clip: Path) -> Bundle:
 def shared_clip(shared_data: Path) -> Path:
     """Bottles, 640 x 360, 1189 frames."""
     return shared_data / "video/bottle-detection.mp4"
+
+
+CHROMIUM = Path("/usr/bin/chromium")
+ARGUMENTS = (
+    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A real Chromium (`playwright.sync_api.Browser`)."""
+    from playwright.sync_api import sync_playwright
+
+    if not CHROMIUM.exists():
+        assert "CI" not in os.environ, f"{CHROMIUM} has to be there in CI"
+        pytest.skip(f"{CHROMIUM} is not installed")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS.split())
+        yield chromium
+        chromium.close()
 
 
 @pytest.fixture(scope="session")

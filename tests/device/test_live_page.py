@@ -1,6 +1,5 @@
 """The live page in a real browser, on a real clip, with a real detector."""
 
-import os
 import threading
 import urllib.error
 import urllib.request
@@ -10,7 +9,7 @@ from pathlib import Path
 from queue import Queue
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from relens.bundle.bundle import Bundle
 from relens.device import LiveLoop, LoopStatus, open_camera
@@ -18,23 +17,6 @@ from relens.device.live import About, LivePage
 from relens.device.model import load_model
 
 pytestmark = pytest.mark.alone
-
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = (
-    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if not CHROMIUM.exists():
-        assert "CI" not in os.environ, f"{CHROMIUM} has to be there in CI"
-        pytest.skip(f"{CHROMIUM} is not installed")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS.split())
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """The process that stays: starts the bundle that is to run, watches it, and goes back when it fails."""
 
-import secrets
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
@@ -9,13 +8,13 @@ from threading import Event
 from relens.device.agent.arrival import INSTALL_S, bring_in_apart
 from relens.device.agent.health import Report
 from relens.device.agent.heart import Heart
-from relens.device.agent.key import note_page, page_token
+from relens.device.agent.key import note_page
 from relens.device.agent.orders import Orders
 from relens.device.agent.oversight import Oversight
 from relens.device.agent.post import Post
 from relens.device.agent.process import WorkerProcess
 from relens.device.agent.standing import MOST_STARTS
-from relens.device.agent.store import FILE, Store
+from relens.device.agent.store import Store
 from relens.errors import DeviceTrouble
 from relens.spec import CameraSettings
 
@@ -101,17 +100,8 @@ class Supervisor:
     def _attend(self, bundle: str) -> None:
         """Run one bundle until it ends, fails, or another one is to run."""
         oversight = Oversight(self.store, bundle, self.settings.agent.confirm_after_s, self._heart, self.say)
-        file = self.store.bundles / bundle / FILE
         self.say(f"{bundle}: started")
-        store = self.store
-        orders = Orders(
-            bundle=file,
-            events=store.events,
-            samples=store.samples,
-            token=self._token(),
-            settings=self.settings,
-            real_time=self.real_time,
-        )
+        orders = Orders(state=self.store.folder, bundle=bundle, settings=self.settings, real_time=self.real_time)
         with WorkerProcess(orders) as worker:
             while not self._stopping.is_set() and self.store.standing().active == bundle:
                 said = worker.hear(TICK_S)
@@ -141,13 +131,6 @@ class Supervisor:
                     self._fail(bundle, why)
                     return
                 self._take_in(worker.paused)
-
-    def _token(self) -> str:
-        """The camera's; one for this start alone where the disk is full."""
-        try:
-            return page_token(self.store)
-        except DeviceTrouble:
-            return secrets.token_urlsafe(24)
 
     def _troubled(self, bundle: str, code: str, message: str) -> None:
         """Its process ended with an error of ours; a camera that gives nothing is not the bundle's fault."""

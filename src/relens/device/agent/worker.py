@@ -7,7 +7,6 @@ supervisor. Whatever a bundle does to it, the supervisor goes on.
 import json
 import sys
 import time
-from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -16,22 +15,25 @@ from typing import IO, Any
 
 from pydantic import ValidationError
 
-from relens.bundle import open_bundle
 from relens.device.agent.health import Report
+from relens.device.agent.key import page_token
 from relens.device.agent.orders import Orders
+from relens.device.agent.post import event_log
 from relens.device.agent.senses import Senses
+from relens.device.agent.side import StoreSide
+from relens.device.agent.store import Store
 from relens.device.camera import open_camera
 from relens.device.events.event import Event
 from relens.device.events.log import EventLog
 from relens.device.events.rules import check_rules
 from relens.device.events.unfinished import finish_unfinished
-from relens.device.events.watch import Watch
+from relens.device.events.watch import Keep, Watch
 from relens.device.foreground import to_all
 from relens.device.live import About, LivePage
 from relens.device.loop import LiveLoop
 from relens.device.model import load_model
 from relens.device.samples import Samples
-from relens.errors import RelensError
+from relens.errors import DeviceTrouble, RelensError
 from relens.measure.process import process_memory
 
 EVERY_S = 0.5
@@ -72,22 +74,29 @@ class _Teller:
 
 
 def _work(orders: Orders, tell: _Teller) -> None:
-    source, rules, page_settings = orders.settings.camera, orders.settings.events, orders.settings.page
-    bundle = open_bundle(orders.bundle, orders.bundle.parent)
-    rules = bundle.manifest.events if rules is None else rules
+    source, page_settings, store = orders.settings.camera, orders.settings.page, Store(orders.state)
+    bundle = store.open(orders.bundle)
+    rules = bundle.manifest.events if orders.settings.events is None else orders.settings.events
     check_rules(rules, bundle.labels, bundle.manifest.task)
     camera = open_camera(source.source, orders.real_time, patient=True, password_file=source.password_file)
     model = load_model(bundle)
     senses = Senses(model, bundle.labels)
     loop = LiveLoop(camera, senses)
-    watch = Watch(rules, bundle.labels, _keeper(orders, tell))
+    log = event_log(store, orders.settings)
+    keep = _keeper(log, tell)
+    if store.events.exists():
+        finish_unfinished(log, keep)
+    watch = Watch(rules, bundle.labels, keep)
     about = About(bundle.manifest.name, bundle.sha256, str(model.engine.report), camera.describe(), bundle.labels)
     publishers = [senses.publish]
     if orders.settings.samples is not None:
-        publishers.append(Samples(orders.samples, orders.settings.samples).publish)
+        publishers.append(Samples(store.samples, orders.settings.samples).publish)
     with ExitStack() as stack:
         if page_settings.serve:
-            page = stack.enter_context(LivePage(about, loop.status, port=page_settings.port, token=orders.token))
+            page = LivePage(
+                about, loop.status, port=page_settings.port, token=_token(store), side=StoreSide(store, log)
+            )
+            stack.enter_context(page)
             publishers.append(page.publish)
             tell(page=page.address)
         Thread(target=_report, args=(loop, senses, watch, tell), daemon=True).start()
@@ -97,22 +106,21 @@ def _work(orders: Orders, tell: _Teller) -> None:
     tell(report=_said(loop, senses))
 
 
-def _keeper(orders: Orders, tell: _Teller) -> Callable[[Event, bytes | None], None]:
-    """Writes events into the log, and says so; begins by ending what an earlier run has left open."""
-    log = EventLog(
-        orders.events, orders.settings.keep, lambda why: tell(note={"event": "event log set aside", "why": why})
-    )
-
-    def set_aside(why: str) -> None:
-        tell(note={"event": "event log set aside", "why": why})
+def _keeper(log: EventLog, tell: _Teller) -> Keep:
+    """Writes events into the log, and says so."""
 
     def keep(event: Event, jpeg: bytes | None) -> None:
         tell(event=log.append(event.to_json(), jpeg))
 
-    log = EventLog(orders.events, orders.settings.keep, set_aside)
-    if orders.events.exists():
-        finish_unfinished(log, keep)
     return keep
+
+
+def _token(store: Store) -> str | None:
+    """The camera's; None, and so one for this start alone, where the disk is full."""
+    try:
+        return page_token(store)
+    except DeviceTrouble:
+        return None
 
 
 def _report(loop: LiveLoop, senses: Senses, watch: Watch, tell: _Teller) -> None:

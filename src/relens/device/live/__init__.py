@@ -2,5 +2,6 @@
 
 from relens.device.live.hub import About
 from relens.device.live.server import LivePage
+from relens.device.live.side import CameraSide
 
-__all__ = ["About", "LivePage"]
+__all__ = ["About", "CameraSide", "LivePage"]

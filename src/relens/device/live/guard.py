@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # A program that watches the camera's health needs no key, and learns no more than that.
 OPEN_ROUTES = frozenset({"/healthz"})
+ACTS = "X-Relens"
 HEADERS = {
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -66,8 +67,12 @@ class Guard:
         if not any(self._matches(token) for token in shown if token):
             return PlainTextResponse("open the address with ?token=... that relens printed\n", 401)
         origin = request.headers.get("origin")
-        if request.scope["type"] == "websocket" and origin and urlsplit(origin).netloc != host:
+        changes = request.scope["type"] == "http" and request.scope["method"] not in ("GET", "HEAD")
+        if origin and urlsplit(origin).netloc != host and (changes or request.scope["type"] == "websocket"):
             return PlainTextResponse("wrong origin\n", 403)
+        # Another site can make a browser send the cookie along, but not this header.
+        if changes and request.headers.get(ACTS) != "1":
+            return PlainTextResponse(f"what changes something needs the header {ACTS}: 1\n", 403)
         return None
 
     def _matches(self, token: str) -> bool:

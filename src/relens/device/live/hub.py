@@ -47,10 +47,15 @@ class Hub:
 
     The loop only leaves its newest frame here. A thread of the hub's own draws and encodes at most
     `PICTURES_PER_S` of them a second; a slow viewer finds the newest picture when it is ready for one.
+
+    Args:
+        about: what is running.
+        status: the loop's counters and timings.
+        kept: whether an agent keeps this camera: then there are bundles and events to show, too.
     """
 
-    def __init__(self, about: About, status: Callable[[], LoopStatus]) -> None:
-        self.about, self.status = about, status
+    def __init__(self, about: About, status: Callable[[], LoopStatus], *, kept: bool = False) -> None:
+        self.about, self.status, self.kept = about, status, kept
         self.streams, self.sockets = Seats(), Seats()
         self.failures = Failures(in_a_row=None)
         self._newest: LiveFrame | None = None
@@ -114,6 +119,7 @@ class Hub:
             "frame": frame,
             "loop": self.status().to_json(),
             "memory": {"resident_mb": round(used.resident_mb, 1), "peak_mb": round(used.peak_mb, 1)},
+            "kept": self.kept,
             "viewers": max(self.streams.taken, self.sockets.taken),
             "page_errors": self.failures.total,
         }

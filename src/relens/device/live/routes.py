@@ -11,11 +11,13 @@ from importlib import resources
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from relens.device.live.hub import Hub
+from relens.device.live.side import CameraSide
+from relens.errors import RelensError
 
 HEALTHY_WITHIN_S = 5.0
 FULL = "all viewers' seats are taken\n"
@@ -38,19 +40,67 @@ def content_policy(html: str) -> str:
     )
 
 
-def routes(hub: Hub, html: str) -> Starlette:
-    """All routes, unguarded; `relens.device.live.guard` goes around them."""
+def routes(hub: Hub, html: str, side: CameraSide | None = None) -> Starlette:
+    """All routes, unguarded: `relens.device.live.guard` goes around them. Those of the camera need its side."""
     views = Views(hub, html)
-    return Starlette(
-        routes=[
-            Route("/", views.index),
-            Route("/stream.mjpg", Stream(hub), methods=["GET"]),
-            Route("/snapshot.jpg", views.snapshot),
-            Route("/api/status", views.status),
-            Route("/healthz", views.health),
-            WebSocketRoute("/ws", views.messages),
+    found: list[BaseRoute] = [
+        Route("/", views.index),
+        Route("/stream.mjpg", Stream(hub), methods=["GET"]),
+        Route("/snapshot.jpg", views.snapshot),
+        Route("/api/status", views.status),
+        Route("/healthz", views.health),
+        WebSocketRoute("/ws", views.messages),
+    ]
+    if side is not None:
+        beside = SideViews(side)
+        found += [
+            Route("/api/bundles", beside.bundles),
+            Route("/api/events", beside.events),
+            Route("/events/{number:int}.jpg", beside.picture),
+            Route("/api/confirm", beside.confirm, methods=["POST"]),
+            Route("/api/rollback", beside.roll_back, methods=["POST"]),
         ]
-    )
+    return Starlette(routes=found, exception_handlers={RelensError: _trouble})
+
+
+async def _trouble(request: Request, trouble: Exception) -> Response:
+    """What cannot be done now, as the command line says it."""
+    assert isinstance(trouble, RelensError)
+    return JSONResponse({"code": trouble.code, "message": trouble.message, "hint": trouble.hint}, 409)
+
+
+class SideViews:
+    """The answers about the camera behind the loop."""
+
+    MOST_EVENTS = 200
+
+    def __init__(self, side: CameraSide) -> None:
+        self.side = side
+
+    async def bundles(self, request: Request) -> Response:
+        """`/api/bundles`: what is on the camera and what runs."""
+        return JSONResponse(await asyncio.to_thread(self.side.bundles))
+
+    async def events(self, request: Request) -> Response:
+        """`/api/events?limit=N`: the last events, the newest first."""
+        asked = request.query_params.get("limit", "50")
+        limit = min(int(asked), self.MOST_EVENTS) if asked.isdecimal() and len(asked) < 6 else 50
+        return JSONResponse(await asyncio.to_thread(self.side.events, limit))
+
+    async def picture(self, request: Request) -> Response:
+        """`/events/N.jpg`: an event's picture."""
+        jpeg = await asyncio.to_thread(self.side.picture, request.path_params["number"])
+        return Response(jpeg, media_type="image/jpeg") if jpeg else PlainTextResponse("no such picture\n", 404)
+
+    async def confirm(self, request: Request) -> Response:
+        """POST `/api/confirm`: take what runs for good."""
+        await asyncio.to_thread(self.side.confirm)
+        return await self.bundles(request)
+
+    async def roll_back(self, request: Request) -> Response:
+        """POST `/api/rollback`: go back to the bundle before."""
+        await asyncio.to_thread(self.side.roll_back)
+        return await self.bundles(request)
 
 
 class Views:

@@ -13,6 +13,7 @@ import uvicorn
 from relens.device.live.guard import Guard
 from relens.device.live.hub import About, Hub
 from relens.device.live.routes import content_policy, page, routes
+from relens.device.live.side import CameraSide
 from relens.device.loop import LiveFrame, LoopStatus
 from relens.errors import DeviceTrouble
 
@@ -28,6 +29,7 @@ class LivePage:
         host: the address to listen at.
         port: 0 takes a free one.
         token: what opens the page; None makes a new one.
+        side: the camera behind the loop, where an agent keeps one.
 
     Raises:
         DeviceTrouble: RL-DEVICE-001 when it cannot listen there.
@@ -41,15 +43,16 @@ class LivePage:
         host: str = "127.0.0.1",
         port: int = 8080,
         token: str | None = None,
+        side: CameraSide | None = None,
     ) -> None:
         self.token = token or secrets.token_urlsafe(24)
-        self._hub = Hub(about, status)
+        self._hub = Hub(about, status, kept=side is not None)
         self._socket = _listen(host, port)
         self.port: int = self._socket.getsockname()[1]
         self.host = socket.gethostname() if host in EVERYWHERE else host
         html, name = page(), socket.gethostname().lower()
         guard = Guard(
-            routes(self._hub, html),
+            routes(self._hub, html, side),
             self.token,
             cookie=f"relens-{self.port}",
             names=frozenset({host, name, f"{name}.local"}) - EVERYWHERE,
