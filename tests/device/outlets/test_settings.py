@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from relens.errors import BadConfig
-from relens.spec.camera import WebhookSettings, load_camera
+from relens.spec.camera import WebhookSettings, camera_settings
 
 
 def test_a_token_goes_over_tls_or_stays_on_this_machine(tmp_path: Path) -> None:
@@ -27,9 +27,9 @@ def test_the_files_of_a_webhook_stand_beside_camera_toml(tmp_path: Path) -> None
     (tmp_path / "ca.pem").touch()
     text = '[camera]\nsource = "0"\n[webhook]\nurl = "https://host/"\nca = "{}"\n'
     file.write_text(text.format("ca.pem"))
-    webhook = load_camera(file).webhook
+    webhook = camera_settings(file).webhook
     assert webhook is not None
     assert webhook.ca == tmp_path / "ca.pem"
     file.write_text(text.format("no.pem"))
     with pytest.raises(BadConfig, match=r"RL-CONFIG-003: .*no\.pem does not exist"):
-        load_camera(file)
+        camera_settings(file)
