@@ -19,8 +19,8 @@ from relens.errors import DeviceTrouble
 from relens.spec import CameraSettings
 
 TICK_S = 0.5
-HOPELESS = ("RL-BUNDLE", "RL-GRAPH", "RL-CONFIG")
-"""Damaged on the disk, or not made for what this camera is to do: another start would not help."""
+DAMAGED, UNFIT = ("RL-BUNDLE", "RL-GRAPH"), "RL-CONFIG"
+"""Errors that another start would not help: of the file, and of a model that cannot do what this camera is to do."""
 
 
 @dataclass(frozen=True)
@@ -134,8 +134,8 @@ class Supervisor:
 
     def _troubled(self, bundle: str, code: str, message: str) -> None:
         """Its process ended with an error of ours; a camera that gives nothing is not the bundle's fault."""
-        if code.startswith(HOPELESS):
-            self._fail(bundle, f"{code}: {message}")
+        if code.startswith((*DAMAGED, UNFIT)):
+            self._fail(bundle, message if code.startswith(UNFIT) else f"damaged on the disk: {message}")
             return
         if code.startswith("RL-CAMERA"):
             self.store.excuse()
