@@ -8,8 +8,9 @@
 Everything the command line does is one call here; each is imported on first use.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from relens.lazy import on_first_use
 
 if TYPE_CHECKING:
     from relens.bundle import open_bundle
@@ -23,23 +24,19 @@ if TYPE_CHECKING:
 
 __all__ = ["accept", "build", "convert", "import_model", "init", "load", "open_bundle", "package", "run"]
 
-_HOME = {
-    "accept": "relens.device",
-    "build": "relens.pipeline.build",
-    "convert": "relens.pipeline.convert",
-    "import_model": "relens.sources",
-    "init": "relens.pipeline.initial",
-    "load": "relens.spec",
-    "open_bundle": "relens.bundle",
-    "package": "relens.pipeline.package",
-    "run": "relens.device",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'relens' has no attribute {name!r}")
-    return getattr(import_module(_HOME[name]), name)
+__getattr__ = on_first_use(
+    __name__,
+    {
+        "bundle": ["open_bundle"],
+        "device": ["accept", "run"],
+        "pipeline.build": ["build"],
+        "pipeline.convert": ["convert"],
+        "pipeline.initial": ["init"],
+        "pipeline.package": ["package"],
+        "sources": ["import_model"],
+        "spec": ["load"],
+    },
+)
 
 
 def __dir__() -> list[str]:

@@ -113,6 +113,10 @@ class RelensError(Exception):
         # Keyword arguments are lost on the way between processes otherwise.
         return _revive, (type(self), self.args, dict(vars(self)))
 
+    def to_json(self) -> dict[str, str]:
+        """The same as plain values, without the details."""
+        return {"code": self.code, "message": self.message, "hint": self.hint}
+
     def __str__(self) -> str:
         return f"{self.code}: {self.message}\nhint: {self.hint}"
 

@@ -51,8 +51,7 @@ def main() -> None:
 def report(trouble: RelensError, *, as_json: bool) -> None:
     """Print an error: for people on stderr, with `--json` as one object on stdout."""
     if as_json:
-        values = {"error": {"code": trouble.code, "message": trouble.message, "hint": trouble.hint}}
-        sys.stdout.write(json.dumps({**values, **trouble.details}, indent=2) + "\n")
+        sys.stdout.write(json.dumps({"error": trouble.to_json(), **trouble.details}, indent=2) + "\n")
         return
     from rich.console import Console
 

@@ -105,7 +105,7 @@ def events(
     from relens.spec import KeepSettings
 
     with _store(state) as store:
-        entries = EventLog(store.events, KeepSettings()).newest(last)[::-1] if store.events.exists() else []
+        entries = EventLog(store.events, KeepSettings()).newest(last)[::-1]
         for entry in entries:
             if pictures is not None and (jpeg := entry.picture()):
                 pictures.mkdir(parents=True, exist_ok=True)
@@ -131,9 +131,7 @@ def page(state: State = HERE) -> None:
 def confirm(state: State = HERE, as_json: AsJson = False) -> None:
     """Take what runs for good, without waiting for it to prove itself."""
     with _store(state) as store:
-        active = store.standing().active
-        if active:
-            store.confirm(active)
+        store.confirm_active()
         _tell(store, as_json)
 
 

@@ -10,12 +10,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from time import monotonic
 
-import cv2
-
 from relens.device.loop import LiveFrame
 from relens.files import write_whole
 from relens.spec import SampleSettings
-from relens.vision import Classes, Detections, Prediction
+from relens.vision import Classes, Detections, Prediction, jpeg
 
 JPEG_QUALITY = 95
 """The next model learns from them: what the eye does not see may still count."""
@@ -39,16 +37,14 @@ class Samples:
         if self._clock() < self._next_s or unsure(live.prediction) < self.settings.min_doubt:
             return
         self._next_s = self._clock() + 3600 / self.settings.per_hour
-        done, content = cv2.imencode(".jpg", live.frame, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-        if done:
-            with suppress(OSError):
-                self._keep(content.tobytes())
+        with suppress(OSError, ValueError):  # a full disk; a frame that no JPEG can hold
+            self._keep(jpeg(live.frame, JPEG_QUALITY))
 
-    def _keep(self, jpeg: bytes) -> None:
+    def _keep(self, picture: bytes) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._make_room(len(jpeg))
+        self._make_room(len(picture))
         at = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%f")
-        write_whole(self.folder / f"{at}.jpg", [jpeg])
+        write_whole(self.folder / f"{at}.jpg", [picture])
 
     def _make_room(self, needed: int) -> None:
         """The oldest go first."""

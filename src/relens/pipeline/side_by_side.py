@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import cv2
 import numpy as np
 
 from relens.device.checks import LEAST_IOU
@@ -13,7 +12,7 @@ from relens.measure.classification import Top1
 from relens.pipeline.option import Option
 from relens.pipeline.progress import Progress
 from relens.pipeline.trial import Bench, vision_model
-from relens.vision import Classes, Detections, Frame, Frames, Prediction, Tensors, class_name, draw
+from relens.vision import Classes, Detections, Frame, Frames, Prediction, Tensors, class_name, drawn_jpeg
 from relens.vision.decoders.suppression import iou
 from relens.vision.frames import evenly
 
@@ -21,7 +20,7 @@ COMPARED = 300
 """Pictures that both models are asked about, at most."""
 SHOWN, MOST_DIFFERENT = 6, 4
 """Pictures shown, and how many of them at most for being the most different; the others are evenly spread."""
-SIDE, QUALITY = 320, 80
+SIDE = 320
 
 RULES: dict[type, str] = {
     Classes: "another best class",
@@ -177,16 +176,9 @@ def _pair(
 
 def _view(frame: Frame, prediction: Prediction, truth: int | None, labels: Sequence[str]) -> View:
     """Sized before it is drawn, so that the writing can be read."""
-    ratio = SIDE / max(frame.shape[:2])
-    size = max(1, round(frame.shape[1] * ratio)), max(1, round(frame.shape[0] * ratio))
-    how = cv2.INTER_AREA if ratio < 1 else cv2.INTER_CUBIC
-    picture = np.asarray(cv2.resize(frame, size, interpolation=how), np.uint8)
-    if isinstance(prediction, Detections):
-        prediction = Detections(prediction.boxes * np.float32(ratio), prediction.scores, prediction.classes)
-    drawn = draw(picture, prediction, labels)
-    _, jpeg = cv2.imencode(".jpg", drawn, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+    jpeg = drawn_jpeg(frame, prediction, labels, scale=SIDE / max(frame.shape[:2]))
     right = prediction.top(1)[0][0] == truth if isinstance(prediction, Classes) and truth is not None else None
-    return View(jpeg.tobytes(), in_words(prediction, labels), right)
+    return View(jpeg, in_words(prediction, labels), right)
 
 
 def in_words(prediction: Prediction, labels: Sequence[str]) -> str:

@@ -96,8 +96,7 @@ def read_arrays(path: Path) -> list[dict[str, NDArray[np.generic]]]:
 
 def write_failure(folder: Path, failure: RelensError) -> None:
     """Leave an error for the parent to raise."""
-    values = {"code": failure.code, "message": failure.message, "hint": failure.hint}
-    (folder / FAILURE).write_text(json.dumps(values))
+    (folder / FAILURE).write_text(json.dumps(failure.to_json()))
 
 
 def read_failure(folder: Path, path: str) -> RelensError | None:

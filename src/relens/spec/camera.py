@@ -14,6 +14,12 @@ from relens.spec.toml import make_absolute, read_table
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
+def v4l2_number(source: str) -> int | None:
+    """The N of a local camera that is named `N` or `/dev/videoN`; None for any other source."""
+    number = source.removeprefix("/dev/video")
+    return int(number) if number.isdecimal() else None
+
+
 class SourceSettings(Strict):
     """`[camera]`. name: what the camera is called elsewhere; None takes the host's name.
 
@@ -90,7 +96,7 @@ class MqttSettings(Strict):
     user, password_file: for brokers that ask for them. tls: `false` speaks without TLS, which is refused for a user.
     """
 
-    host: str
+    host: str = Field(min_length=1)
     port: int = Field(default=8883, ge=1, le=65535)
     topic: str = Field(default="relens/{camera}/events/{event}", min_length=1)
     status_topic: str = Field(default="relens/{camera}/status", min_length=1)

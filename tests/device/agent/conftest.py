@@ -14,7 +14,7 @@ from relens.bundle import write_bundle
 from relens.device.agent import Patience, Store, Supervisor, install
 from relens.engines import load_engine
 from relens.graph import Graph, with_signature
-from relens.spec import InputSpec, OutputSpec, camera_settings
+from relens.spec import CameraSettings, InputSpec, OutputSpec, camera_settings
 from relens.vision import Frame, VisionModel, frames_from
 
 Write = Callable[..., Path]
@@ -66,8 +66,8 @@ def write_around(make_manifest, make_golden) -> Write:
 
 @pytest.fixture(scope="session")
 def running() -> Callable[..., AbstractContextManager[list[str]]]:
-    """An agent in a thread, and what it says: store, camera, `Patience`, whether clips play in real time,
-    seconds until a bundle is confirmed.
+    """An agent in a thread, and what it says: store, camera or `CameraSettings`, `Patience`, whether clips play in
+    real time, seconds until a bundle is confirmed.
     """
     return _running
 
@@ -91,10 +91,15 @@ def workers() -> Callable[..., list[int]]:
 
 @contextmanager
 def _running(
-    store: Store, camera: Path | str, patience: Patience = QUICK, real_time: bool = True, confirm_s: float = 1.0
+    store: Store,
+    camera: CameraSettings | Path | str,
+    patience: Patience = QUICK,
+    real_time: bool = True,
+    confirm_s: float = 1.0,
 ) -> Iterator[list[str]]:
     said: list[str] = []
-    settings = camera_settings(source=str(camera), page=False, confirm_after_s=confirm_s)
+    known = isinstance(camera, CameraSettings)
+    settings = camera if known else camera_settings(source=str(camera), page=False, confirm_after_s=confirm_s)
     agent = Supervisor(store, settings, real_time=real_time, patience=patience, say=said.append)
     thread = threading.Thread(target=agent.run)
     thread.start()

@@ -3,13 +3,12 @@
 import json
 import os
 import signal
-import threading
 from pathlib import Path
 
 import pytest
 
 from relens.bundle import write_bundle
-from relens.device.agent import Store, Supervisor, install
+from relens.device.agent import Store, install
 from relens.device.agent.post import event_log
 from relens.graph import Graph, with_signature
 from relens.spec import camera_settings
@@ -27,7 +26,7 @@ def detector(yolox_bundle, yolox_graph, tmp_path_factory) -> Path:
 
 
 def test_bottles_are_noticed_kept_with_a_picture_and_told_in_order_also_across_a_crash(
-    detector, shared_clip, tmp_path, until, workers
+    detector, shared_clip, tmp_path, until, workers, running
 ) -> None:
     (tmp_path / "camera.toml").write_text(
         f'[camera]\nsource = "{shared_clip}"\nname = "shelf"\n[page]\nserve = false\n'
@@ -37,17 +36,11 @@ def test_bottles_are_noticed_kept_with_a_picture_and_told_in_order_also_across_a
     settings, told = camera_settings(tmp_path / "camera.toml"), tmp_path / "told.jsonl"
     store = Store(tmp_path / "state")
     install(store, detector)
-    agent = Supervisor(store, settings)
-    running = threading.Thread(target=agent.run)
-    running.start()
-    try:
+    with running(store, settings):
         until(lambda: lines(told) and lines(told)[-1]["phase"] == "began")
         (worker,) = workers()
         os.kill(worker, signal.SIGKILL)
         until(lambda: [line["phase"] for line in lines(told)].count("began") >= 2)
-    finally:
-        agent.stop()
-        running.join()
 
     events = lines(told)
     assert [event["phase"] for event in events] == ["began", "ended"] * (len(events) // 2)
@@ -61,20 +54,14 @@ def test_bottles_are_noticed_kept_with_a_picture_and_told_in_order_also_across_a
 
 
 def test_a_bundle_that_cannot_tell_what_the_rules_ask_for_is_rolled_back(
-    write, clip, tmp_path, until, good_and_new
+    write, clip, tmp_path, until, good_and_new, running
 ) -> None:
     store, good, bad = good_and_new
     (tmp_path / "camera.toml").write_text(
         f'[camera]\nsource = "{clip}"\n[page]\nserve = false\n[[events]]\nname = "b"\nlabels = ["bottle"]\n'
     )
-    agent = Supervisor(store, camera_settings(tmp_path / "camera.toml"))
-    running = threading.Thread(target=agent.run)
-    running.start()
-    try:
+    with running(store, camera_settings(tmp_path / "camera.toml")):
         until(lambda: store.standing().active == good)
-    finally:
-        agent.stop()
-        running.join()
     assert "no label `bottle`" in next(fact for fact in store.journal if fact["event"] == "bad")["why"]
     assert store.stored()[bad].bad
 

@@ -1,12 +1,11 @@
 """The key of the live page: the same through every start, and nobody else's."""
 
-import threading
 import urllib.error
 import urllib.request
 
 import pytest
 
-from relens.device.agent import Store, Supervisor, install
+from relens.device.agent import Store, install
 from relens.device.agent.key import note_page, page_address, page_token
 from relens.errors import DeviceTrouble
 from relens.spec import camera_settings
@@ -35,21 +34,14 @@ def test_a_key_that_is_not_ones_own_is_told_as_such(tmp_path) -> None:
 
 @pytest.mark.alone
 def test_the_page_opens_with_the_same_key_after_a_rollback_and_the_agent_never_says_it(
-    good_and_new, clip, until
+    good_and_new, clip, until, running
 ) -> None:
     store, good, _ = good_and_new
-    said: list[str] = []
-    agent = Supervisor(store, camera_settings(source=str(clip), port=0), say=said.append)
-    running = threading.Thread(target=agent.run)
-    running.start()
-    try:
+    with running(store, camera_settings(source=str(clip), port=0)) as said:
         until(lambda: serves(store))
         before = page_address(store)
         store.roll_back("by hand")
         until(lambda: page_address(store) != before and serves(store))  # a free port is another one each time
-    finally:
-        agent.stop()
-        running.join()
     token = page_token(store)
     assert before.endswith(f"?token={token}")
     assert store.standing().active == good

@@ -2,7 +2,6 @@
 
 import http.client
 import socket
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from relens.bundle import write_bundle
-from relens.device.agent import Standing, Store, Supervisor, install
+from relens.device.agent import Standing, Store, install
 from relens.device.agent.key import page_address, page_token
 from relens.graph import Graph, with_signature
 from relens.spec import camera_settings
@@ -40,7 +39,7 @@ class Kept:
 
 
 @pytest.fixture
-def kept(yolox_bundle, yolox_graph, shared_clip, tmp_path, until) -> Iterator[Kept]:
+def kept(yolox_bundle, yolox_graph, shared_clip, tmp_path, until, running) -> Iterator[Kept]:
     store, graph = Store(tmp_path / "state"), with_signature(Graph.read(yolox_graph))
     ids = []
     for name in ("bottles", "bottles-2"):
@@ -54,16 +53,10 @@ def kept(yolox_bundle, yolox_graph, shared_clip, tmp_path, until) -> Iterator[Ke
         f'[camera]\nsource = "{shared_clip}"\n[page]\nport = {port}\n[agent]\nconfirm_after_s = 1000\n'
         '[[events]]\nname = "bottle on the table"\nlabels = ["bottle"]\ndwell_s = 0.3\nclear_s = 0.5\n'
     )
-    agent = Supervisor(store, camera_settings(tmp_path / "camera.toml"))
-    running = threading.Thread(target=agent.run)
-    running.start()
-    try:
+    with running(store, camera_settings(tmp_path / "camera.toml")):
         camera = Kept(store, port, *ids)
         until((store.folder / "page").is_symlink)
         yield camera
-    finally:
-        agent.stop()
-        running.join()
 
 
 def test_events_are_shown_with_their_pictures_and_bundles_confirmed_and_rolled_back(

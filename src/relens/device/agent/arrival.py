@@ -2,13 +2,13 @@
 
 import hashlib
 import json
-import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from relens.device.agent.examine import TIMEOUT_S, accept_apart, refusal, said_last
+from relens.device.agent.apart import answer, ask_apart
+from relens.device.agent.examine import TIMEOUT_S, accept_apart
 from relens.device.agent.inbox import Answer
 from relens.device.agent.store import ID_DIGITS, Store, no_room
 from relens.errors import DeviceTrouble, RelensError
@@ -48,8 +48,8 @@ def install(store: Store, path: Path, *, again: bool = False) -> str:
         store.pardon(hashlib.sha256(content).hexdigest()[:ID_DIGITS])
     file = store.inbox.put(content)
     for _ in range(int(INSTALL_S / LOOK_S)):
-        if answer := store.inbox.hear(file, LOOK_S):
-            return answer.bundle()
+        if heard := store.inbox.hear(file, LOOK_S):
+            return heard.bundle()
         if not store.has_agent() and store.inbox.take_back(file):
             return bring_in(store, path, again=again)
     raise DeviceTrouble(
@@ -91,12 +91,9 @@ def bring_in_apart(store: Store, path: Path) -> Answer:
 
     Never raises; whatever happens is the answer.
     """
-    command = [sys.executable, "-m", "relens.device.agent.arrival", str(store.folder), str(path)]
+    late = f"it was not installed after {INSTALL_S} s"
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_S, check=False)
-        return Answer(**said_last(done, path.name))
-    except subprocess.TimeoutExpired:
-        return Answer.refusing(refusal(path.name, f"it was not installed after {INSTALL_S} s"))
+        return Answer(**ask_apart(__name__, store.folder, path, name=path.name, timeout_s=INSTALL_S, late=late))
     except RelensError as trouble:
         return Answer.refusing(trouble)
 
@@ -104,10 +101,10 @@ def bring_in_apart(store: Store, path: Path) -> Answer:
 def main() -> None:
     """Install what the command line names, and say what became of it."""
     try:
-        answer = Answer(bring_in(Store(Path(sys.argv[1])), Path(sys.argv[2])))
+        became = Answer(bring_in(Store(Path(sys.argv[1])), Path(sys.argv[2])))
     except RelensError as trouble:
-        answer = Answer.refusing(trouble)
-    sys.stdout.write("\n" + json.dumps(asdict(answer)) + "\n")
+        became = Answer.refusing(trouble)
+    answer(asdict(became))
 
 
 if __name__ == "__main__":

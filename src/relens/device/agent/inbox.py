@@ -36,7 +36,7 @@ class Answer:
     @classmethod
     def refusing(cls, trouble: RelensError) -> "Answer":
         """Why not."""
-        return cls(None, trouble.code, trouble.message, trouble.hint)
+        return cls(None, **trouble.to_json())
 
     def bundle(self) -> str:
         """The id.

@@ -33,7 +33,7 @@ class Post:
         self.log = event_log(store, settings)
         outlets = open_outlets(settings, camera_name(settings))
         self.couriers = [Courier(self.log, outlet, store.journal.note) for outlet in outlets]
-        self._folder, self._prune_s = store.events, monotonic()
+        self._prune_s = monotonic()
 
     def __enter__(self) -> "Post":
         for courier in self.couriers:
@@ -59,7 +59,7 @@ class Post:
 
     def tick(self) -> None:
         """Drop what is too old, now and then."""
-        if monotonic() >= self._prune_s and self._folder.exists():
+        if monotonic() >= self._prune_s and self.log.begun:
             self._prune_s = monotonic() + PRUNE_S
             with suppress(DeviceTrouble):  # a log that cannot be read is told of by who reads it
                 self.log.prune()

@@ -10,6 +10,7 @@ from string import Template
 from relens.device.credentials import credential_name
 from relens.errors import DeviceTrouble
 from relens.spec import CameraSettings
+from relens.spec.camera import v4l2_number
 
 
 def service_unit(settings: CameraSettings, file: Path, *, memory: str = "75%") -> str:
@@ -23,7 +24,7 @@ def service_unit(settings: CameraSettings, file: Path, *, memory: str = "75%") -
     Raises:
         DeviceTrouble: RL-DEVICE-010 when a service without rights of its own could not read what it needs.
     """
-    local = settings.camera.source.removeprefix("/dev/video").isdecimal()
+    local = v4l2_number(settings.camera.source) is not None
     python, source = Path(sys.executable), Path(settings.camera.source)
     read = [python, python.resolve(), Path(__file__), file, *([source] if source.exists() else [])]
     for one in read:

@@ -24,19 +24,16 @@ class StoreSide:
 
     def events(self, limit: int) -> list[dict[str, Any]]:
         """See `CameraSide.events`."""
-        if not self.store.events.exists():
-            return []
-        entries = self.log.newest(limit)
-        return [{**one.facts, "number": one.number, "has_picture": one.has_picture} for one in entries]
+        found = self.log.newest(limit)
+        return [{**one.facts, "number": one.number, "has_picture": one.has_picture} for one in found]
 
     def picture(self, number: int) -> bytes | None:
         """See `CameraSide.picture`."""
-        return self.log.picture(number) if self.store.events.exists() else None
+        return self.log.picture(number)
 
     def confirm(self) -> None:
         """See `CameraSide.confirm`."""
-        if active := self.store.standing().active:
-            self.store.confirm(active)
+        self.store.confirm_active()
 
     def roll_back(self) -> None:
         """See `CameraSide.roll_back`."""

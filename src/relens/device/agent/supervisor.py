@@ -117,8 +117,6 @@ class Supervisor:
                     raise _replaced()
                 if "event" in said:
                     self._post.wake()
-                if "note" in said:
-                    self.store.journal.note(**said["note"])
                 if "page" in said:
                     with suppress(OSError):
                         note_page(self.store, said["page"])

@@ -84,8 +84,7 @@ def _work(orders: Orders, tell: _Teller) -> None:
     loop = LiveLoop(camera, senses)
     log = event_log(store, orders.settings)
     keep = _keeper(log, tell)
-    if store.events.exists():
-        finish_unfinished(log, keep)
+    finish_unfinished(log, keep)
     watch = Watch(rules, bundle.labels, keep)
     about = About(bundle.manifest.name, bundle.sha256, str(model.engine.report), camera.describe(), bundle.labels)
     publishers = [senses.publish]

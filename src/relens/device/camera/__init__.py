@@ -9,6 +9,7 @@ from relens.device.camera.rtsp import Rtsp
 from relens.device.camera.steady import Steady
 from relens.device.camera.v4l2 import V4L2
 from relens.errors import DeviceTrouble
+from relens.spec.camera import v4l2_number
 from relens.vision.frames import PICTURE_SUFFIXES
 
 
@@ -33,9 +34,8 @@ def open_camera(
         DeviceTrouble: RL-CAMERA-002 when there is no such file or folder.
         BadData: RL-DATA-001 when a folder holds no pictures.
     """
-    index = text.removeprefix("/dev/video")
-    if index.isdecimal():
-        return Steady(V4L2(int(index)), patient=patient)
+    if (number := v4l2_number(text)) is not None:
+        return Steady(V4L2(number), patient=patient)
     if text.startswith(("rtsp://", "rtsps://")):
         return Steady(Rtsp(text, password_file), patient=patient)
     path = Path(text).expanduser()

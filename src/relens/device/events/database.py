@@ -13,7 +13,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from threading import RLock
 from typing import TypeVar
@@ -84,13 +84,8 @@ class Database:
         connection = self._opened()
         connection.execute(f"PRAGMA synchronous = {'FULL' if lasting else 'NORMAL'}")
         connection.execute("BEGIN IMMEDIATE")
-        try:
+        with connection:
             yield connection
-            connection.execute("COMMIT")
-        except BaseException:
-            with suppress(sqlite3.Error):  # SQLite has rolled back by itself after some errors
-                connection.execute("ROLLBACK")
-            raise
 
     def close(self) -> None:
         """May be used again."""
@@ -172,7 +167,8 @@ class Database:
 def _connect(path: Path, most_bytes: int) -> sqlite3.Connection:
     address = f"{path.absolute().as_uri()}?mode=rw"
     connection = sqlite3.connect(address, uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
-    try:
+    with ExitStack() as unless_it_opens:
+        unless_it_opens.callback(connection.close)
         connection.text_factory = lambda text: text.decode(errors="replace")
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version != VERSION:
@@ -183,9 +179,7 @@ def _connect(path: Path, most_bytes: int) -> sqlite3.Connection:
         connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
         connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_BYTES // PAGE_BYTES}")
         connection.execute("PRAGMA cache_size = -1024")  # KiB
-    except BaseException:
-        connection.close()
-        raise
+        unless_it_opens.pop_all()
     return connection
 
 

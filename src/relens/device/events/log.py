@@ -59,6 +59,17 @@ class EventLog:
         self._refused = 0
         self._database = Database(folder, most_bytes, told)
 
+    @property
+    def begun(self) -> bool:
+        """Whether there is one on the disk, or something that keeps us from knowing; reading none begins none."""
+        try:
+            self._database.folder.stat()
+        except FileNotFoundError:
+            return False
+        except OSError:
+            pass
+        return True
+
     def append(self, facts: Mapping[str, Any], jpeg: bytes | None = None) -> int | None:
         """Add an event; it outlasts a power cut from then on.
 
@@ -101,6 +112,8 @@ class EventLog:
         return self._entries("json_valid(facts) ORDER BY number DESC LIMIT ?", limit)
 
     def _entries(self, which: str, *values: int) -> list[Entry]:
+        if not self.begun:
+            return []
         rows = self._ask(f"SELECT {ROW} FROM events WHERE {which}", *values)
         return [Entry(row[0], json.loads(row[1]), bool(row[2]), self._reader(row[0])) for row in rows]
 
@@ -109,7 +122,7 @@ class EventLog:
 
     def picture(self, number: int) -> bytes | None:
         """An event's JPEG; None where it has none or is gone. Raises as `after`."""
-        rows = self._ask("SELECT jpeg FROM events WHERE number = ?", number)
+        rows = self._ask("SELECT jpeg FROM events WHERE number = ?", number) if self.begun else None
         return rows[0][0] if rows else None
 
     @property
@@ -160,7 +173,8 @@ class EventLog:
 
     def prune(self) -> None:
         """Drop what is too old, and give free room back to the disk: at start and now and then. Raises as `reached`."""
-        self._careful(lambda _: self._prune())
+        if self.begun:
+            self._careful(lambda _: self._prune())
 
     def _prune(self) -> None:
         with self._database.changing() as connection:

@@ -1,22 +1,17 @@
 """The loop's frames watched for events."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from threading import Lock
 from time import monotonic, time
-
-import cv2
-import numpy as np
 
 from relens.device.events.event import Event, Thing
 from relens.device.events.rules import Rules
 from relens.device.events.tracker import Tracker
 from relens.device.loop import LiveFrame
 from relens.spec import EventRule
-from relens.vision import Detections, draw
+from relens.vision import drawn_jpeg
 
 LONGEST = 640  # pixels
-JPEG_QUALITY = 80
 
 Keep = Callable[[Event, bytes | None], None]
 """Takes each event, in order, with a JPEG of the frame that made it; None where time alone did. Must not fail."""
@@ -92,16 +87,5 @@ class Watch:
 
 def small_picture(live: LiveFrame, labels: Sequence[str]) -> bytes:
     """The frame as JPEG, at most `LONGEST` pixels wide and high, with what was found drawn in."""
-    height, width = live.frame.shape[:2]
-    scale = min(1.0, LONGEST / max(height, width))
-    frame, prediction = live.frame, live.prediction
-    if scale < 1:
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        frame = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), np.uint8)
-        if isinstance(prediction, Detections):
-            prediction = replace(prediction, boxes=prediction.boxes * np.float32(scale))
-    drawn = draw(frame, prediction, labels)
-    done, content = cv2.imencode(".jpg", drawn, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    if not done:
-        raise ValueError(f"a frame of shape {drawn.shape} cannot be a JPEG")
-    return bytes(content.tobytes())
+    scale = min(1.0, LONGEST / max(live.frame.shape[:2]))
+    return drawn_jpeg(live.frame, live.prediction, labels, scale=scale)

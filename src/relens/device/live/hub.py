@@ -9,18 +9,15 @@ from threading import Event, Thread
 from time import monotonic
 from typing import Any
 
-import cv2
-
 from relens.device.failures import Failures
 from relens.device.live.seats import Seats
 from relens.device.loop import LiveFrame, LoopStatus
 from relens.device.slot import Slot
 from relens.measure.process import process_memory
-from relens.vision import draw, to_json
+from relens.vision import drawn_jpeg, to_json
 
 PICTURES_PER_S = 15
 REST = 3  # times as long as a picture took: pictures take a quarter of a core at most, also on a weak one
-JPEG_QUALITY = 80
 
 
 @dataclass(frozen=True)
@@ -138,11 +135,7 @@ class Hub:
         return Picture(self._jpeg(live), json.dumps(self.describe(live), allow_nan=False))
 
     def _jpeg(self, live: LiveFrame) -> bytes:
-        drawn = draw(live.frame, live.prediction, self.about.labels)
-        done, content = cv2.imencode(".jpg", drawn, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-        if not done:
-            raise ValueError(f"a frame of shape {drawn.shape} cannot be a JPEG")
-        return bytes(content.tobytes())
+        return drawn_jpeg(live.frame, live.prediction, self.about.labels)
 
     def _show(self, picture: Picture | None) -> None:
         self._picture = picture

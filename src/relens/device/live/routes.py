@@ -66,7 +66,7 @@ def routes(hub: Hub, html: str, side: CameraSide | None = None) -> Starlette:
 async def _trouble(request: Request, trouble: Exception) -> Response:
     """What cannot be done now, as the command line says it."""
     assert isinstance(trouble, RelensError)
-    return JSONResponse({"code": trouble.code, "message": trouble.message, "hint": trouble.hint}, 409)
+    return JSONResponse(trouble.to_json(), 409)
 
 
 class SideViews:

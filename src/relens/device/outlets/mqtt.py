@@ -14,7 +14,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from relens.device.credentials import credential
 from relens.device.events.log import Entry
-from relens.device.outlets.outlet import Receipt, payload, read_secret
+from relens.device.outlets.outlet import Receipt, payload, read_secret, why_away
 from relens.errors import DeviceTrouble
 from relens.spec.camera import MqttSettings
 
@@ -65,7 +65,7 @@ class Mqtt:
         try:
             client.connect(self._settings.host, self._settings.port, keepalive=KEEPALIVE_S)
         except (OSError, ValueError) as trouble:
-            raise self._away(_reason(trouble)) from None
+            raise self._away(why_away(trouble)) from None
         if not self._go_on(lambda: self._greeting is not None):
             raise self._away(self._hung_up("it answered") if client.socket() is None else "it did not answer in time")
         greeting = cast(ReasonCode, self._greeting)
@@ -134,7 +134,7 @@ class Mqtt:
                 # A key with a passphrase would be asked for at the terminal.
                 context.load_cert_chain(credential(tls.certificate), credential(tls.key), password=lambda: "")
         except (OSError, ValueError) as trouble:
-            raise self._away(f"the files in [mqtt.tls] cannot be used: {_reason(trouble)}") from None
+            raise self._away(f"the files in [mqtt.tls] cannot be used: {why_away(trouble)}") from None
         return context
 
     def _publish(self, client: Client, entry: Entry) -> int | DeviceTrouble:
@@ -199,11 +199,3 @@ class Mqtt:
         # Why a connection ended is said nowhere else; that it has ended is known.
         if level == LogLevel.MQTT_LOG_ERR and not self._said and not line.startswith("Client is not connected"):
             self._said = line
-
-
-def _reason(trouble: Exception) -> str:
-    if isinstance(trouble, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted: {trouble.verify_message}"
-    if isinstance(trouble, TimeoutError):
-        return "it did not answer in time"
-    return getattr(trouble, "strerror", None) or str(trouble)

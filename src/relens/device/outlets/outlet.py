@@ -1,6 +1,7 @@
 """What a courier delivers to."""
 
 import base64
+import ssl
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,18 @@ def payload(entry: Entry, camera: str, *, picture: bool) -> dict[str, Any]:
         jpeg = entry.picture()
         told["picture"] = None if jpeg is None else base64.b64encode(jpeg).decode()
     return told
+
+
+def why_away(trouble: Exception) -> str:
+    """Why somebody could not be reached, in words that quote nothing of what was sent."""
+    if isinstance(trouble, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {trouble.verify_message}"
+    if isinstance(trouble, TimeoutError):
+        return "it did not answer in time"
+    if isinstance(trouble, OSError) and trouble.strerror:
+        return trouble.strerror
+    # Never its str(): http.client puts an illegal token into its ValueError.
+    return type(trouble).__name__
 
 
 def read_secret(path: Path) -> str:

@@ -7,7 +7,7 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnec
 from urllib.parse import SplitResult, urlsplit
 
 from relens.device.events.log import Entry
-from relens.device.outlets.outlet import Receipt, payload, read_secret
+from relens.device.outlets.outlet import Receipt, payload, read_secret, why_away
 from relens.errors import DeviceTrouble
 from relens.spec.camera import WebhookSettings
 
@@ -64,7 +64,7 @@ class Webhook:
             answer = connection.getresponse()
             _drain(answer, connection)
         except (OSError, HTTPException, ValueError) as trouble:
-            raise self._away(_reason(trouble)) from None
+            raise self._away(why_away(trouble)) from None
         return answer.status
 
     def _judged(self, status: int, number: int) -> DeviceTrouble | None:
@@ -98,7 +98,7 @@ class Webhook:
         try:
             trusted = ssl.create_default_context(cafile=self._settings.ca)
         except OSError as trouble:
-            raise self._away(f"{self._settings.ca} holds no certificates: {_reason(trouble)}") from None
+            raise self._away(f"{self._settings.ca} holds no certificates: {why_away(trouble)}") from None
         return HTTPSConnection(host, port, timeout=self.timeout_s, context=trusted)
 
 
@@ -111,17 +111,6 @@ def _drain(answer: HTTPResponse, connection: HTTPConnection) -> None:
     answer.read(MOST_ANSWER_BYTES)
     if not answer.isclosed():
         connection.close()
-
-
-def _reason(trouble: Exception) -> str:
-    # Never str() of what may quote a header: http.client puts an illegal token into its ValueError.
-    if isinstance(trouble, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted: {trouble.verify_message}"
-    if isinstance(trouble, TimeoutError):
-        return "it did not answer in time"
-    if isinstance(trouble, OSError) and trouble.strerror:
-        return trouble.strerror
-    return type(trouble).__name__
 
 
 def _ascii(text: str) -> str:
