@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -12,12 +13,14 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
+from relens.device.events.event import Thing
 from relens.device.live import About, LivePage
 from relens.device.live.routes import page as html
+from relens.device.live.status import Status
 from relens.device.loop import LiveFrame, LoopStatus
-from relens.device.timings import StageTime
+from relens.device.timings import StageTime, Timings
 from relens.errors import DeviceTrouble
-from relens.vision import Detections
+from relens.vision import Classes, Detections, Tensors
 
 pytestmark = [pytest.mark.alone, pytest.mark.usefixtures("no_threads_left")]
 ABOUT = About("bottles", "4f2a9c81" * 8, "litert 2", "a clip", ("bottle", "cup"))
@@ -140,6 +143,70 @@ def test_the_status_says_everything_in_json() -> None:
         assert (detection["label"], detection["box"]) == ("cup", [10.0, 20.0, 30.0, 40.0])
         assert found["loop"]["stages"] == {"infer": {"median_ms": 12.0, "p90_ms": 15.0}}
         assert found["memory"]["peak_mb"] >= found["memory"]["resident_mb"] > 10
+
+
+def test_the_status_is_as_its_schema_says() -> None:
+    with serving() as page:
+        schema = json.loads(get(page, with_token(page, "/api/schema"))[2])
+        Status.model_validate_json(get(page, with_token(page, "/api/status"))[2])
+        shape = (4, 6, 3)
+        for prediction in (
+            live_frame(7).prediction,
+            Classes(np.array([0.1, 0.9], np.float32)),
+            Tensors({"scores": np.zeros((1, 2), np.float32)}),
+        ):
+            page.publish(LiveFrame(7, np.zeros(shape, np.uint8), prediction, {}, 25.0))
+            Status.model_validate_json(get(page, with_token(page, "/api/status"))[2])
+    assert schema == Status.model_json_schema()
+    assert set(schema["required"]) == set(schema["properties"]) >= {"about", "frame", "loop", "memory", "viewers"}
+
+
+def test_followed_things_go_by_their_ids() -> None:
+    things = [Thing(7, "cup", 0.9, row=0), Thing(8, "cup", 0.8, row=1)]
+    with LivePage(ABOUT, status, port=0, things=lambda: tuple(things)) as page:
+        page.publish(live_frame(1))
+        assert found_tracks(page) == [7]
+        things.clear()
+        assert found_tracks(page) == [7], "what was followed on that frame"
+        page.publish(live_frame(2))
+        assert found_tracks(page) == [None]
+
+
+def found_tracks(page: LivePage) -> list[int | None]:
+    found = json.loads(get(page, with_token(page, "/api/status"))[2])
+    return [detection["track"] for detection in found["frame"]["prediction"]["detections"]]
+
+
+def test_without_an_agent_there_is_nothing_to_show_and_to_do_beside_the_picture() -> None:
+    with serving() as page:
+        assert json.loads(get(page, with_token(page, "/api/status"))[2])["kept"] is False
+        for path in ("/api/bundles", "/api/events", "/events/1.jpg"):
+            assert get(page, with_token(page, path))[0] == 404, path
+        assert b"events_kept" not in get(page, with_token(page, "/metrics"))[2]
+
+
+def test_prometheus_reads_counters_and_a_histogram_of_every_stage() -> None:
+    timings = Timings()
+    for duration_ms in (0.5, 1.0, 7.0, 9000.0):
+        timings.add("infer", duration_ms)
+    state = replace(status(), histograms=timings.histograms(), trouble="away")
+    with serving(lambda: state) as page:
+        code, headers, body = get(page, "/metrics", Authorization=f"Bearer {page.token}")
+    assert (code, headers["content-type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
+    lines = body.decode().splitlines()
+    samples = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+    for name, value in (("captured", "9"), ("dropped", "1"), ("inferred", "8"), ("failed", "0")):
+        assert samples[f"relens_frames_{name}_total"] == value
+    assert (samples["relens_camera_up"], samples["relens_viewers"]) == ("0", "0")
+    assert float(samples["relens_resident_memory_bytes"]) > 1e7
+    infer = {key: value for key, value in samples.items() if 'stage="infer"' in key}
+    bounds = [value for key, value in infer.items() if "_bucket" in key]
+    assert bounds == ["2", "2", "2", "3", "3", "3", "3", "3", "3", "3", "3", "4"]
+    assert infer['relens_stage_duration_seconds_count{stage="infer"}'] == "4"
+    assert infer['relens_stage_duration_seconds_sum{stage="infer"}'] == "9.008500"
+    described = {line.split()[2] for line in lines if line.startswith("# TYPE")}
+    assert all(key.partition("{")[0].removesuffix("_bucket").removesuffix("_sum").removesuffix("_count") in described
+               for key in samples)  # fmt: skip
 
 
 def open_stream(page: LivePage) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
@@ -275,8 +342,6 @@ def test_a_port_that_is_taken_has_a_code_and_a_way_out() -> None:
     with serving() as page, pytest.raises(DeviceTrouble, match=r"RL-DEVICE-001.*\n?.*--port") as caught:
         LivePage(ABOUT, status, port=page.port)
     assert str(page.port) in caught.value.message
-    with pytest.raises(DeviceTrouble, match="RL-DEVICE-001"):
-        LivePage(ABOUT, status, host="203.0.113.9", port=0)
 
 
 def test_the_end_of_the_page_ends_its_viewers() -> None:

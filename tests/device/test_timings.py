@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from relens.device.timings import STAGES, Rate, Timings
+from relens.device.timings import BOUNDS_MS, STAGES, Histogram, Rate, Timings
 
 
 def test_median_and_p90_are_those_of_the_newest_durations() -> None:
@@ -38,6 +38,16 @@ def test_a_rate_counts_per_second_and_falls_to_zero_when_nothing_comes() -> None
     assert rate.overall() == pytest.approx(10 / elapsed)
     time.sleep(0.35)
     assert (rate.per_second(), rate.count) == (0, 11)
+
+
+def test_every_duration_is_in_the_histogram_also_those_the_window_has_forgotten() -> None:
+    timings = Timings(window=2)
+    for duration_ms in (0.2, 1.0, 1.1, 40.0, 99999.0):
+        timings.add("infer", duration_ms)
+    found = timings.histograms()
+    assert found["infer"] == Histogram((2, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1), pytest.approx(100041.3))
+    assert len(found["infer"].counts) == len(BOUNDS_MS) + 1
+    assert sum(found["capture"].counts) == 0 == found["capture"].total_ms
 
 
 def test_memory_is_read_in_units_of_a_million_bytes() -> None:

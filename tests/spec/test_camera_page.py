@@ -11,7 +11,7 @@ PAGE = (Path(__file__).parents[2] / "docs/camera.md").read_text(encoding="utf-8"
 
 def test_the_page_shows_every_key_and_what_it_shows_can_be_read(tmp_path: Path) -> None:
     block = re.search(r"```toml\n(.*?)```", PAGE, re.DOTALL)[1]
-    for name in re.findall(r'"([\w.]+\.(?:password|pem|key|token))"', block):
+    for name in re.findall(r'"([\w.]+\.(?:password|pem|crt|key|token))"', block):
         (tmp_path / name).touch()
     file = tmp_path / "camera.toml"
     file.write_text(block)

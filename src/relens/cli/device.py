@@ -131,7 +131,7 @@ def page(state: State = HERE) -> None:
 def confirm(state: State = HERE, as_json: AsJson = False) -> None:
     """Take what runs for good, without waiting for it to prove itself."""
     with _store(state) as store:
-        store.confirm_active()
+        store.confirm()
         _tell(store, as_json)
 
 

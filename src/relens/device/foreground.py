@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from relens.bundle.bundle import Bundle
@@ -57,6 +58,8 @@ def run(
     live: bool = True,
     host: str = "127.0.0.1",
     port: int = 8080,
+    certificate: Path | None = None,
+    key: Path | None = None,
     token: str | None = None,
     engine: str | None = None,
     threads: int | None = None,
@@ -72,8 +75,9 @@ def run(
         camera: what `open_camera` takes.
         frames: stop after so many inferred frames.
         live: serve the live page.
-        host: where the page listens; other than loopback it is open to the network, behind its token only.
+        host: where the page listens; beyond loopback it is open to the network, and must be HTTPS.
         port: 0 takes a free one.
+        certificate, key: the page's, in PEM.
         token: what opens the page; None makes a new one.
         engine: another engine than the manifest's.
         threads: another number of threads than the manifest's.
@@ -83,6 +87,7 @@ def run(
         publish: called with every frame and its prediction, in a thread of its own.
 
     Raises:
+        BadConfig: RL-CONFIG-003 when the page would be open to other machines without HTTPS.
         DeviceTrouble: RL-DEVICE-003 when the acceptance refuses the bundle, -001 when the page cannot listen,
             -002 when too many frames in a row fail; RL-CAMERA-001 to -003 from the camera.
         EngineTrouble: the engine is missing (RL-ENGINE-001) or refuses the model (-002).
@@ -96,7 +101,10 @@ def run(
     publishers = [publish] if publish else []
     with ExitStack() as stack:
         if live:
-            page = stack.enter_context(LivePage(about, running.status, host=host, port=port, token=token))
+            served = LivePage(
+                about, running.status, host=host, port=port, certificate=certificate, key=key, token=token
+            )
+            page = stack.enter_context(served)
             publishers.append(page.publish)
             if on_ready:
                 on_ready(page.url)

@@ -11,7 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from relens.device.camera import Camera
 from relens.device.failures import Failures
 from relens.device.slot import Slot
-from relens.device.timings import Rate, StageTime, Timings
+from relens.device.timings import Histogram, Rate, StageTime, Timings
 from relens.vision import Frame, Outputs, Placement, Prediction, Prepared
 
 T = TypeVar("T")
@@ -73,6 +73,7 @@ class LoopStatus:
     stages: Mapping[str, StageTime]
     inferring_s: float = 0.0
     trouble: str | None = None
+    histograms: Mapping[str, Histogram] = field(default_factory=dict, repr=False)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, rounded for reading."""
@@ -170,6 +171,7 @@ class LiveLoop:
             stages=self.timings.summary(),
             inferring_s=monotonic() - since_s if (since_s := self._inferring_since_s) is not None else 0.0,
             trouble=self.camera.trouble,
+            histograms=self.timings.histograms(),
         )
 
     def _capture(self) -> None:

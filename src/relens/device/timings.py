@@ -1,5 +1,6 @@
 """How long the stages of the loop take, and how many frames a second come out."""
 
+from bisect import bisect_left
 from collections import deque
 from dataclasses import dataclass
 from threading import Lock
@@ -16,17 +17,32 @@ class StageTime:
     p90_ms: float
 
 
+BOUNDS_MS = (1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0)
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """All durations of one stage. counts: above one of `BOUNDS_MS` and up to the next, from 0 to infinity."""
+
+    counts: tuple[int, ...]
+    total_ms: float
+
+
 class Timings:
-    """The newest `window` durations of each stage."""
+    """The newest `window` durations of each stage, and how all of them were spread."""
 
     def __init__(self, window: int = 256) -> None:
         self._durations: dict[str, deque[float]] = {stage: deque(maxlen=window) for stage in STAGES}
+        self._counts = {stage: [0] * (len(BOUNDS_MS) + 1) for stage in STAGES}
+        self._totals_ms = dict.fromkeys(STAGES, 0.0)
         self._lock = Lock()
 
     def add(self, stage: str, duration_ms: float) -> None:
         """Note one duration."""
         with self._lock:
             self._durations[stage].append(duration_ms)
+            self._counts[stage][bisect_left(BOUNDS_MS, duration_ms)] += 1
+            self._totals_ms[stage] += duration_ms
 
     def summary(self) -> dict[str, StageTime]:
         """Median and 90th percentile of every stage that has run, in the order of `STAGES`."""
@@ -34,6 +50,11 @@ class Timings:
             copies = {stage: list(window) for stage, window in self._durations.items() if window}
         ordered = {stage: sorted(values) for stage, values in copies.items()}
         return {stage: StageTime(quantile(values, 0.5), quantile(values, 0.9)) for stage, values in ordered.items()}
+
+    def histograms(self) -> dict[str, Histogram]:
+        """Of every stage, since the loop began."""
+        with self._lock:
+            return {stage: Histogram(tuple(self._counts[stage]), self._totals_ms[stage]) for stage in STAGES}
 
 
 def quantile(ordered: list[float], fraction: float) -> float:

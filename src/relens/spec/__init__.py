@@ -6,7 +6,6 @@ from relens.spec.camera import (
     KeepSettings,
     LinesSettings,
     MqttSettings,
-    PageSettings,
     SampleSettings,
     SourceSettings,
     TlsSettings,
@@ -15,6 +14,7 @@ from relens.spec.camera import (
 )
 from relens.spec.device import THIS_MACHINE, Device, device, profiles, this_machine
 from relens.spec.events import EventRule, EventRules
+from relens.spec.page import PageSettings
 from relens.spec.project import (
     NAMED_SCALINGS,
     DataSpec,

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from relens.errors import BadConfig
 from relens.spec.events import PLAIN, EventRules
+from relens.spec.page import PageSettings, check_page
 from relens.spec.strict import Strict, validate
 from relens.spec.toml import make_absolute, read_table
 
@@ -38,13 +39,6 @@ class SourceSettings(Strict):
             if address.scheme not in ("rtsp", "rtsps") or not address.username or address.password is not None:
                 raise ValueError("password_file goes with a source of the form rtsp://USER@HOST/...")
         return self
-
-
-class PageSettings(Strict):
-    """`[page]`: the live page; port 0 takes a free one."""
-
-    serve: bool = True
-    port: int = Field(default=8080, ge=0, le=65535)
 
 
 class AgentSettings(Strict):
@@ -183,7 +177,12 @@ class CameraSettings(Strict):
     lines: LinesSettings | None = None
 
 
-PATH_KEYS = {"camera": ("password_file",), "mqtt": ("password_file",), "webhook": ("token_file", "ca")}
+PATH_KEYS = {
+    "camera": ("password_file",),
+    "page": ("certificate", "key"),
+    "mqtt": ("password_file",),
+    "webhook": ("token_file", "ca"),
+}
 
 
 def camera_settings(
@@ -203,7 +202,7 @@ def camera_settings(
 
     Raises:
         BadConfig: RL-CONFIG-001 when it cannot be read or is not TOML, -002 for an unknown key, -003 for a wrong
-            value, a path that does not exist, or when there is no source.
+            value, a path that does not exist, a page beyond loopback without HTTPS, or when there is no source.
     """
     values = _read(Path(path).absolute()) if path else {}
     given: dict[str, dict[str, Any]] = {
@@ -221,7 +220,10 @@ def camera_settings(
             f"{path or 'relens device run'}: no camera is named",
             hint="name one with --camera, or in a camera.toml under [camera] source",
         )
-    return validate(CameraSettings, values, where=path or "options")
+    settings = validate(CameraSettings, values, where=path or "options")
+    if settings.page.serve:
+        check_page(settings.page.host, settings.page.certificate, path or "options")
+    return settings
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -20,16 +20,23 @@ PALETTE = (
 )
 
 
-def draw(frame: NDArray[np.uint8], prediction: Prediction, labels: Sequence[str]) -> NDArray[np.uint8]:
-    """A copy of `frame` (H, W, 3) uint8 BGR with boxes, or with the best classes in a corner."""
+def draw(
+    frame: NDArray[np.uint8], prediction: Prediction, labels: Sequence[str], ids: Sequence[int | None] = ()
+) -> NDArray[np.uint8]:
+    """A copy of `frame` (H, W, 3) uint8 BGR with boxes, or with the best classes in a corner.
+
+    ids: who each box is, where somebody follows them.
+    """
     picture = frame.copy()
     scale = max(0.4, min(frame.shape[:2]) / 900)
     if isinstance(prediction, Detections):
-        for box, score, kind in zip(prediction.boxes, prediction.scores, prediction.classes, strict=True):
+        who = ids or [None] * len(prediction)
+        for box, score, kind, one in zip(prediction.boxes, prediction.scores, prediction.classes, who, strict=True):
             x1, y1, x2, y2 = (round(float(edge)) for edge in box)
             colour = PALETTE[int(kind) % len(PALETTE)]
             cv2.rectangle(picture, (x1, y1), (x2, y2), colour, max(2, round(scale * 2)))
-            _tag(picture, f"{class_name(labels, int(kind))} {score:.2f}", (x1, y1), colour, scale)
+            text = f"{class_name(labels, int(kind))} {score:.2f}" + (f" #{one}" if one else "")
+            _tag(picture, text, (x1, y1), colour, scale)
     elif isinstance(prediction, Classes):
         for row, (index, score) in enumerate(prediction.top(3)):
             text = f"{class_name(labels, index)} {score:.2f}"

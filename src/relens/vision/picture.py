@@ -26,9 +26,15 @@ def jpeg(frame: Frame, quality: int = QUALITY) -> bytes:
 
 
 def drawn_jpeg(
-    frame: Frame, prediction: Prediction, labels: Sequence[str], *, scale: float = 1.0, quality: int = QUALITY
+    frame: Frame,
+    prediction: Prediction,
+    labels: Sequence[str],
+    *,
+    ids: Sequence[int | None] = (),
+    scale: float = 1.0,
+    quality: int = QUALITY,
 ) -> bytes:
-    """A frame as JPEG, `scale` times as wide and high, with what was found drawn in; raises as `jpeg`."""
+    """A frame as JPEG, `scale` times its size, with what was found drawn in. ids: see `draw`; raises as `jpeg`."""
     if scale != 1:
         height, width = frame.shape[:2]
         size = max(1, round(width * scale)), max(1, round(height * scale))
@@ -36,4 +42,4 @@ def drawn_jpeg(
         frame = np.asarray(cv2.resize(frame, size, interpolation=how), np.uint8)
         if isinstance(prediction, Detections):
             prediction = replace(prediction, boxes=prediction.boxes * np.float32(scale))
-    return jpeg(draw(frame, prediction, labels), quality)
+    return jpeg(draw(frame, prediction, labels, ids), quality)

@@ -1,5 +1,6 @@
 """The key of the live page: the same through every start, and nobody else's."""
 
+import socket
 import urllib.error
 import urllib.request
 
@@ -61,3 +62,14 @@ def test_installing_makes_no_key(write, tmp_path) -> None:
     store = Store(tmp_path / "state")
     install(store, write("one"))
     assert not (store.folder / "token").exists()
+
+
+@pytest.mark.alone
+def test_a_camera_whose_page_cannot_be_served_runs_without(good_and_new, clip, until, running) -> None:
+    store, _, new = good_and_new
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        settings = camera_settings(source=str(clip), port=other.getsockname()[1], confirm_after_s=0.5)
+        with running(store, settings) as said:
+            until(lambda: store.standing().good == new)
+    assert "no live page: RL-DEVICE-001" in "".join(said)
+    assert any(fact["event"] == "no live page" for fact in store.journal)

@@ -70,6 +70,7 @@ def test_events_are_shown_with_their_pictures_and_bundles_confirmed_and_rolled_b
     page.wait_for_selector(f"#bundles li[data-id='{kept.new}'][data-stage=active]", timeout=10_000)
     page.wait_for_selector(f"#bundles li[data-id='{kept.good}'][data-stage=kept]")
 
+    page.wait_for_selector("#found li[data-label=bottle] .track", timeout=60_000)
     page.locator("#events button").first.click(timeout=60_000)
     page.wait_for_selector("#shown[open]")
     for _ in range(100):
@@ -100,6 +101,13 @@ def test_events_are_shown_with_their_pictures_and_bundles_confirmed_and_rolled_b
     assert kept.store.standing().active == kept.good
     assert page.is_disabled("#rollback")
 
+    # Somebody else was faster: the button was there when it was pressed.
+    page.evaluate("document.getElementById('rollback').disabled = false; document.getElementById('rollback').click()")
+    page.click("#ask-yes")
+    page.wait_for_selector("#ask-text:has-text('nothing to go back to')", timeout=10_000)
+    assert "RL-DEVICE-005" in page.text_content("#ask-text")
+    page.keyboard.press("Escape")
+
     page.set_viewport_size({"width": 390, "height": 800})
     page.wait_for_timeout(300)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
@@ -114,10 +122,16 @@ def test_nobody_else_can_act(kept: Kept, until) -> None:
         assert kept.ask("POST", path, token=False, X_Relens="1", Origin=own)[0] == 401
         assert kept.ask("POST", path, Origin=own) == (
             403,
-            b"what changes something needs the header X-Relens: 1\n",
+            b"an action comes with the header X-Relens: 1\n",
         )
-        assert kept.ask("POST", path, X_Relens="1", Origin="http://example.org") == (403, b"wrong origin\n")
-        assert kept.ask("POST", path, X_Relens="1", Origin="null") == (403, b"wrong origin\n")
+        assert kept.ask("POST", path, X_Relens="1", Origin="http://example.org") == (
+            403,
+            b"an action comes from the page itself: wrong origin\n",
+        )
+        assert kept.ask("POST", path, X_Relens="1", Origin="null") == (
+            403,
+            b"an action comes from the page itself: wrong origin\n",
+        )
         assert kept.ask("GET", path)[0] == 405
     for path in ("/api/events", "/api/bundles", "/events/1.jpg"):
         assert kept.ask("GET", path, token=False)[0] == 401
@@ -132,7 +146,7 @@ def test_what_cannot_be_done_is_told_as_the_command_line_tells_it(kept: Kept, un
 
     def refused() -> bool:
         try:
-            status, body = kept.ask("POST", "/api/rollback", X_Relens="1")
+            status, body = kept.ask("POST", "/api/rollback", X_Relens="1", Origin=f"http://127.0.0.1:{kept.port}")
         except OSError:
             return False  # the bundles are changing
         return status == 409 and b"RL-DEVICE-005" in body

@@ -42,7 +42,7 @@ def service_unit(settings: CameraSettings, file: Path, *, memory: str = "75%") -
 
 def secrets(settings: CameraSettings) -> Iterator[Path]:
     """The files that nobody else should be able to read."""
-    yield from filter(None, [settings.camera.password_file])
+    yield from filter(None, [settings.camera.password_file, settings.page.certificate, settings.page.key])
     if settings.mqtt is not None:
         tls = settings.mqtt.tls
         yield from filter(None, [settings.mqtt.password_file, tls and tls.certificate, tls and tls.key])

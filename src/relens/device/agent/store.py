@@ -178,24 +178,19 @@ class Store:
         with self.changing():
             self._write(self.standing().excused())
 
-    def confirm(self, bundle: str) -> Standing:
-        """What is active is healthy; nothing changes if another one is active by now."""
+    def confirm(self, bundle: str | None = None) -> Standing:
+        """A bundle is healthy, or what is active (None) is; nothing changes if another one is active by now."""
         with self.changing():
             standing = self.standing()
-            if standing.active != bundle:
+            if standing.active is None or bundle not in (None, standing.active):
                 return standing
             if standing.on_trial:
-                standing = self._stand("confirmed", standing.confirmed(), bundle=bundle)
+                standing = self._stand("confirmed", standing.confirmed(), bundle=standing.active)
                 self._drop_unneeded(standing)
                 return standing
             if standing.starts:
                 self._write(standing.confirmed())
             return self.standing()
-
-    def confirm_active(self) -> Standing:
-        """Take what is active for good because somebody says so."""
-        active = self.standing().active
-        return self.confirm(active) if active else self.standing()
 
     def fail(self, bundle: str, why: str) -> Standing:
         """What is active does not work: mark it and go back. Nothing changes if another one is active by now."""
@@ -209,14 +204,16 @@ class Store:
                 self.mark(bundle, why)
             return self._stand("rolled back", after, bundle=bundle, why=why)
 
-    def roll_back(self, why: str) -> Standing:
-        """Go back because somebody says so.
+    def roll_back(self, why: str, bundle: str | None = None) -> Standing:
+        """Leave a bundle, or what is active (None), because somebody says so; nothing changes if another one is active.
 
         Raises:
             DeviceTrouble: RL-DEVICE-005 when there is nothing to go back to.
         """
         with self.changing():
             standing = self.standing()
+            if bundle not in (None, standing.active):
+                return standing
             after = standing.rolled_back()
             if standing.active:
                 self.mark(standing.active, why)

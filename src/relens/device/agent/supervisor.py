@@ -117,6 +117,9 @@ class Supervisor:
                     raise _replaced()
                 if "event" in said:
                     self._post.wake()
+                if "no_page" in said:
+                    self.say(f"no live page: {said['no_page']}")
+                    self.store.journal.note("no live page", why=said["no_page"])
                 if "page" in said:
                     with suppress(OSError):
                         note_page(self.store, said["page"])

@@ -74,7 +74,7 @@ class _Teller:
 
 
 def _work(orders: Orders, tell: _Teller) -> None:
-    source, page_settings, store = orders.settings.camera, orders.settings.page, Store(orders.state)
+    source, store = orders.settings.camera, Store(orders.state)
     bundle = store.open(orders.bundle)
     rules = bundle.manifest.events if orders.settings.events is None else orders.settings.events
     check_rules(rules, bundle.labels, bundle.manifest.task)
@@ -87,22 +87,43 @@ def _work(orders: Orders, tell: _Teller) -> None:
     finish_unfinished(log, keep)
     watch = Watch(rules, bundle.labels, keep)
     about = About(bundle.manifest.name, bundle.sha256, str(model.engine.report), camera.describe(), bundle.labels)
-    publishers = [senses.publish]
+    publishers = [senses.publish, watch.publish]
     if orders.settings.samples is not None:
         publishers.append(Samples(store.samples, orders.settings.samples).publish)
     with ExitStack() as stack:
-        if page_settings.serve:
-            page = LivePage(
-                about, loop.status, port=page_settings.port, token=_token(store), side=StoreSide(store, log)
-            )
-            stack.enter_context(page)
-            publishers.append(page.publish)
+        page = _page(orders, about, loop, tell, watch=watch, side=StoreSide(store, log))
+        if page is not None:
+            publishers.append(stack.enter_context(page).publish)
             tell(page=page.address)
         Thread(target=_report, args=(loop, senses, watch, tell), daemon=True).start()
         Thread(target=_end_with_supervisor, args=(loop,), daemon=True).start()
         stack.callback(watch.finish)
-        loop.run(to_all([*publishers, watch.publish]))
+        loop.run(to_all(publishers))
     tell(report=_said(loop, senses))
+
+
+def _page(
+    orders: Orders, about: About, loop: LiveLoop, tell: _Teller, *, watch: Watch, side: StoreSide
+) -> LivePage | None:
+    """A camera whose page cannot be served goes on without: that is no fault of its bundle."""
+    asked = orders.settings.page
+    if not asked.serve:
+        return None
+    try:
+        return LivePage(
+            about,
+            loop.status,
+            host=asked.host,
+            port=asked.port,
+            certificate=asked.certificate,
+            key=asked.key,
+            token=_token(side.store),
+            side=side,
+            things=lambda: watch.things,
+        )
+    except RelensError as trouble:
+        tell(no_page=f"{trouble.code}: {trouble.message}")
+        return None
 
 
 def _keeper(log: EventLog, tell: _Teller) -> Keep:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from enum import Enum
 from typing import Any
@@ -23,13 +23,14 @@ class Thing:
     """Something on one frame.
 
     id: the same on every frame for as long as it is there. score: 0..1. box: x1 y1 x2 y2 as fractions 0..1 of the
-    frame; None where the model classifies the whole frame.
+    frame; None where the model classifies the whole frame. row: which of the frame's detections, or classes, it is.
     """
 
     id: int
     label: str
     score: float
     box: tuple[float, float, float, float] | None = None
+    row: int | None = field(default=None, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, rounded for reading."""

@@ -120,6 +120,10 @@ class EventLog:
     def _reader(self, number: int) -> Callable[[], bytes | None]:
         return lambda: self.picture(number)
 
+    def count(self) -> int:
+        """How many events there are; raises as `after`."""
+        return int(self._ask("SELECT count(*) FROM events")[0][0]) if self.begun else 0
+
     def picture(self, number: int) -> bytes | None:
         """An event's JPEG; None where it has none or is gone. Raises as `after`."""
         rows = self._ask("SELECT jpeg FROM events WHERE number = ?", number) if self.begun else None

@@ -54,14 +54,16 @@ class Tracker:
         if isinstance(prediction, Classes):
             strong = np.flatnonzero(prediction.scores >= self.start_score)
             order = strong[np.argsort(-prediction.scores[strong], kind="stable")]
-            return tuple(Thing(i, class_name(labels, i), float(prediction.scores[i])) for i in order.tolist())
+            return tuple(Thing(i, class_name(labels, i), float(prediction.scores[i]), row=i) for i in order.tolist())
         if not isinstance(prediction, Detections):
             return ()
         seen = _Seen.on(prediction, self.start_score)
         ids = self._follow(seen, now_s)
-        edges = np.clip(seen.boxes / (width, height, width, height), 0, 1).tolist()
-        found = zip(ids.tolist(), seen.classes.tolist(), seen.scores.tolist(), edges, strict=True)
-        things = [Thing(one, class_name(labels, kind), score, tuple(box)) for one, kind, score, box in found if one]
+        edges = np.clip(seen.boxes / (width, height, width, height), 0, 1)
+        found = zip(*(one.tolist() for one in (ids, seen.classes, seen.scores, edges, seen.rows)), strict=True)
+        things = [
+            Thing(one, class_name(labels, kind), score, tuple(box), row) for one, kind, score, box, row in found if one
+        ]
         return tuple(sorted(things, key=lambda thing: -thing.score))
 
     def _follow(self, seen: "_Seen", now_s: float) -> NDArray[np.int64]:
@@ -82,20 +84,23 @@ class Tracker:
 
 @dataclass(frozen=True)
 class _Seen:
-    """The boxes on one frame: `boxes` x1 y1 x2 y2 and `places` (N, 4) in pixels; the others (N,)."""
+    """The boxes on one frame: `boxes` x1 y1 x2 y2 and `places` (N, 4) in pixels; the others (N,), `rows` those of the
+    frame's detections.
+    """
 
     boxes: NDArray[np.float64]
     places: NDArray[np.float64]
     scores: NDArray[np.float32]
     classes: NDArray[np.int64]
     strong: NDArray[np.bool_]
+    rows: NDArray[np.int64]
 
     @classmethod
     def on(cls, found: Detections, start_score: float) -> "_Seen":
         """All but those that are no numbers, which would stay in a track for ever."""
-        usable = np.isfinite(found.boxes).all(axis=1) & np.isfinite(found.scores)
-        boxes, scores = found.boxes[usable].astype(np.float64), found.scores[usable]
-        return cls(boxes, to_places(boxes), scores, found.classes[usable], scores >= start_score)
+        rows = np.flatnonzero(np.isfinite(found.boxes).all(axis=1) & np.isfinite(found.scores))
+        boxes, scores = found.boxes[rows].astype(np.float64), found.scores[rows]
+        return cls(boxes, to_places(boxes), scores, found.classes[rows], scores >= start_score, rows)
 
     @classmethod
     def nothing(cls) -> "_Seen":

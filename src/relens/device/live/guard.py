@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # A program that watches the camera's health needs no key, and learns no more than that.
 OPEN_ROUTES = frozenset({"/healthz"})
-ACTS = "X-Relens"
+ACTION_HEADER = "X-Relens"
 HEADERS = {
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -31,10 +31,14 @@ class Guard:
         cookie: the cookie's name; cookies are shared by all ports of a host, so it should hold the port.
         names: host names this page answers to, beside any IP address and `localhost`.
         policy: the Content-Security-Policy.
+        secure: whether the page is HTTPS: the cookie then never leaves without.
     """
 
-    def __init__(self, app: ASGIApp, token: str, cookie: str, names: frozenset[str], policy: str) -> None:
+    def __init__(
+        self, app: ASGIApp, token: str, cookie: str, names: frozenset[str], policy: str, *, secure: bool = False
+    ) -> None:
         self.app, self.token, self.cookie = app, token, cookie
+        self._set_cookie = f"{cookie}={token}; Path=/; HttpOnly; SameSite=Strict{'; Secure' if secure else ''}"
         self.names = names | {"localhost"}
         self.headers = {**HEADERS, "Content-Security-Policy": policy}
 
@@ -51,7 +55,7 @@ class Guard:
                 headers = MutableHeaders(scope=message)
                 headers.update(self.headers)
                 if first_use and refusal is None:
-                    headers["Set-Cookie"] = f"{self.cookie}={self.token}; Path=/; HttpOnly; SameSite=Strict"
+                    headers["Set-Cookie"] = self._set_cookie
             await send(message)
 
         return await (refusal or self.app)(scope, receive, guarded)
@@ -63,16 +67,27 @@ class Guard:
             return PlainTextResponse("this page does not answer to that host name\n", 400)
         if request.scope["path"] in OPEN_ROUTES:
             return None
-        shown = request.query_params.get("token"), request.cookies.get(self.cookie)
+        shown = request.query_params.get("token"), request.cookies.get(self.cookie), _bearer(request)
         if not any(self._matches(token) for token in shown if token):
-            return PlainTextResponse("open the address with ?token=... that relens printed\n", 401)
+            return PlainTextResponse("open the address with ?token=... that relens printed (relens device page)\n", 401)
+        if request.scope["type"] == "websocket":
+            origin = request.headers.get("origin")
+            return PlainTextResponse("wrong origin\n", 403) if origin and not _is_at(host, origin) else None
+        if request.scope["method"] not in ("GET", "HEAD"):
+            return self._refused_action(request, host)
+        return None
+
+    def _refused_action(self, request: HTTPConnection, host: str) -> Response | None:
+        """What changes something comes from the page itself, and from no other page that the browser has open."""
         origin = request.headers.get("origin")
-        changes = request.scope["type"] == "http" and request.scope["method"] not in ("GET", "HEAD")
-        if origin and urlsplit(origin).netloc != host and (changes or request.scope["type"] == "websocket"):
-            return PlainTextResponse("wrong origin\n", 403)
-        # Another site can make a browser send the cookie along, but not this header.
-        if changes and request.headers.get(ACTS) != "1":
-            return PlainTextResponse(f"what changes something needs the header {ACTS}: 1\n", 403)
+        here = _is_at(host, origin) if origin else request.headers.get("sec-fetch-site") == "same-origin"
+        if not here:
+            return PlainTextResponse("an action comes from the page itself: wrong origin\n", 403)
+        if not self._matches(request.cookies.get(self.cookie, "")):
+            return PlainTextResponse("an action comes from the page itself: it lacks its cookie\n", 403)
+        # A form of another page cannot send a header of its own.
+        if request.headers.get(ACTION_HEADER) != "1":
+            return PlainTextResponse(f"an action comes with the header {ACTION_HEADER}: 1\n", 403)
         return None
 
     def _matches(self, token: str) -> bool:
@@ -84,6 +99,19 @@ class Guard:
         except ValueError:
             return False
         return name in self.names or _is_address(name)
+
+
+def _is_at(host: str, origin: str) -> bool:
+    try:
+        return urlsplit(origin).netloc == host
+    except ValueError:
+        return False
+
+
+def _bearer(request: HTTPConnection) -> str | None:
+    """For programs that read the numbers, which hold no cookies."""
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if kind.lower() == "bearer" else None
 
 
 def _is_address(name: str) -> bool:

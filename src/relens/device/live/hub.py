@@ -2,19 +2,20 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Event, Thread
 from time import monotonic
 from typing import Any
 
+from relens.device.events.event import Thing
 from relens.device.failures import Failures
 from relens.device.live.seats import Seats
+from relens.device.live.shown import Shown
 from relens.device.loop import LiveFrame, LoopStatus
 from relens.device.slot import Slot
 from relens.measure.process import process_memory
-from relens.vision import drawn_jpeg, to_json
 
 PICTURES_PER_S = 15
 REST = 3  # times as long as a picture took: pictures take a quarter of a core at most, also on a weak one
@@ -48,15 +49,23 @@ class Hub:
     Args:
         about: what is running.
         status: the loop's counters and timings.
+        things: what is followed on the newest frame.
         kept: whether an agent keeps this camera: then there are bundles and events to show, too.
     """
 
-    def __init__(self, about: About, status: Callable[[], LoopStatus], *, kept: bool = False) -> None:
-        self.about, self.status, self.kept = about, status, kept
+    def __init__(
+        self,
+        about: About,
+        status: Callable[[], LoopStatus],
+        *,
+        things: Callable[[], Sequence[Thing]] = tuple,
+        kept: bool = False,
+    ) -> None:
+        self.about, self.status, self.things, self.kept = about, status, things, kept
         self.streams, self.sockets = Seats(), Seats()
         self.failures = Failures(in_a_row=None)
-        self._newest: LiveFrame | None = None
-        self._waiting: Slot[LiveFrame] = Slot()
+        self._newest: Shown | None = None
+        self._waiting: Slot[Shown] = Slot()
         self._closing = Event()
         self._thread = Thread(target=self._make_pictures, name="relens-pictures", daemon=True)
         self._serving: asyncio.AbstractEventLoop | None = None
@@ -65,9 +74,9 @@ class Hub:
 
     def publish(self, live: LiveFrame) -> None:
         """Leave the newest frame; takes microseconds."""
-        self._newest = live
+        self._newest = shown = Shown(live, self.things(), self.about.labels)
         if self.streams.taken or self.sockets.taken:
-            self._waiting.put(live)
+            self._waiting.put(shown)
 
     def start(self) -> None:
         """Begin to make pictures; called on the server's event loop."""
@@ -97,45 +106,41 @@ class Hub:
 
     def snapshot(self) -> bytes | None:
         """The newest frame as JPEG; None before the first."""
-        return self._jpeg(self._newest) if self._newest else None
+        return self._newest.jpeg() if self._newest else None
 
-    def describe(self, live: LiveFrame | None = None) -> dict[str, Any]:
-        """All that the page shows beside the picture of a frame (else of the newest one), as plain values."""
-        live, used = live or self._newest, process_memory()
-        frame = None
-        if live is not None:
-            frame = {
-                "number": live.number,
-                "age_ms": round(live.age_ms, 1),
-                "width": live.frame.shape[1],
-                "height": live.frame.shape[0],
-                "prediction": to_json(live.prediction, self.about.labels),
-            }
+    @property
+    def viewers(self) -> int:
+        """How many watch."""
+        return max(self.streams.taken, self.sockets.taken)
+
+    def describe(self, shown: Shown | None = None) -> dict[str, Any]:
+        """All that the page shows beside the picture of a frame (else of the newest one), as plain values.
+
+        `relens.device.live.status.Status` is its schema.
+        """
+        shown, used = shown or self._newest, process_memory()
         return {
             "about": {key: getattr(self.about, key) for key in ("name", "sha256", "engine", "camera")},
-            "frame": frame,
+            "frame": shown.to_json() if shown else None,
             "loop": self.status().to_json(),
             "memory": {"resident_mb": round(used.resident_mb, 1), "peak_mb": round(used.peak_mb, 1)},
             "kept": self.kept,
-            "viewers": max(self.streams.taken, self.sockets.taken),
+            "viewers": self.viewers,
             "page_errors": self.failures.total,
         }
 
     def _make_pictures(self) -> None:
-        for live in self._waiting:
+        for shown in self._waiting:
             began_s = monotonic()
-            picture = self.failures.attempt("live page", live.number, partial(self._make_picture, live))
+            picture = self.failures.attempt("live page", shown.live.number, partial(self._make_picture, shown))
             if picture is not None and self._serving is not None:
                 self._serving.call_soon_threadsafe(self._show, picture)
             took_s = monotonic() - began_s
             self._closing.wait(max(1 / PICTURES_PER_S - took_s, REST * took_s))
 
-    def _make_picture(self, live: LiveFrame) -> Picture:
+    def _make_picture(self, shown: Shown) -> Picture:
         # A NaN would be no JSON, and end the page's script.
-        return Picture(self._jpeg(live), json.dumps(self.describe(live), allow_nan=False))
-
-    def _jpeg(self, live: LiveFrame) -> bytes:
-        return drawn_jpeg(live.frame, live.prediction, self.about.labels)
+        return Picture(shown.jpeg(), json.dumps(self.describe(shown), allow_nan=False))
 
     def _show(self, picture: Picture | None) -> None:
         self._picture = picture

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import hashlib
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from importlib import resources
 
@@ -16,10 +16,16 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from relens.device.live.hub import Hub
+from relens.device.live.metrics import TYPE as METRICS_TYPE
+from relens.device.live.metrics import metrics
 from relens.device.live.side import CameraSide
+from relens.device.live.status import Status
 from relens.errors import RelensError
 
 HEALTHY_WITHIN_S = 5.0
+LARGEST = 2**63 - 1
+"""Of the numbers that SQLite knows."""
+
 FULL = "all viewers' seats are taken\n"
 
 
@@ -42,12 +48,14 @@ def content_policy(html: str) -> str:
 
 def routes(hub: Hub, html: str, side: CameraSide | None = None) -> Starlette:
     """All routes, unguarded: `relens.device.live.guard` goes around them. Those of the camera need its side."""
-    views = Views(hub, html)
+    views = Views(hub, html, side)
     found: list[BaseRoute] = [
         Route("/", views.index),
         Route("/stream.mjpg", Stream(hub), methods=["GET"]),
         Route("/snapshot.jpg", views.snapshot),
         Route("/api/status", views.status),
+        Route("/api/schema", views.schema),
+        Route("/metrics", views.metrics),
         Route("/healthz", views.health),
         WebSocketRoute("/ws", views.messages),
     ]
@@ -84,30 +92,35 @@ class SideViews:
     async def events(self, request: Request) -> Response:
         """`/api/events?limit=N`: the last events, the newest first."""
         asked = request.query_params.get("limit", "50")
-        limit = min(int(asked), self.MOST_EVENTS) if asked.isdecimal() and len(asked) < 6 else 50
-        return JSONResponse(await asyncio.to_thread(self.side.events, limit))
+        if not (asked.isascii() and asked.isdecimal() and len(asked) < 6 and 1 <= int(asked) <= self.MOST_EVENTS):
+            return PlainTextResponse(f"limit is a number from 1 to {self.MOST_EVENTS}\n", 400)
+        return JSONResponse(await asyncio.to_thread(self.side.events, int(asked)))
 
     async def picture(self, request: Request) -> Response:
         """`/events/N.jpg`: an event's picture."""
-        jpeg = await asyncio.to_thread(self.side.picture, request.path_params["number"])
+        number: int = request.path_params["number"]
+        jpeg = await asyncio.to_thread(self.side.picture, number) if number <= LARGEST else None
         return Response(jpeg, media_type="image/jpeg") if jpeg else PlainTextResponse("no such picture\n", 404)
 
     async def confirm(self, request: Request) -> Response:
-        """POST `/api/confirm`: take what runs for good."""
-        await asyncio.to_thread(self.side.confirm)
-        return await self.bundles(request)
+        """POST `/api/confirm?bundle=ID`: take it for good."""
+        return await self._change(request, self.side.confirm)
 
     async def roll_back(self, request: Request) -> Response:
-        """POST `/api/rollback`: go back to the bundle before."""
-        await asyncio.to_thread(self.side.roll_back)
+        """POST `/api/rollback?bundle=ID`: leave it for the bundle before."""
+        return await self._change(request, self.side.roll_back)
+
+    async def _change(self, request: Request, change: Callable[[str | None], None]) -> Response:
+        """The id is of what the viewer saw run: a second click must not send its successor away."""
+        await asyncio.to_thread(change, request.query_params.get("bundle"))
         return await self.bundles(request)
 
 
 class Views:
     """The answers that fit in one method."""
 
-    def __init__(self, hub: Hub, html: str) -> None:
-        self.hub, self.html = hub, html
+    def __init__(self, hub: Hub, html: str, side: CameraSide | None) -> None:
+        self.hub, self.html, self.side = hub, html, side
 
     async def index(self, request: Request) -> Response:
         """`/`: the page."""
@@ -121,6 +134,19 @@ class Views:
     async def status(self, request: Request) -> Response:
         """`/api/status`: everything the page shows, as JSON."""
         return JSONResponse(self.hub.describe())
+
+    async def schema(self, request: Request) -> Response:
+        """`/api/schema`: the JSON Schema of `/api/status`."""
+        return JSONResponse(Status.model_json_schema())
+
+    async def metrics(self, request: Request) -> Response:
+        """`/metrics`: for Prometheus."""
+        kept = None
+        if self.side is not None:
+            with suppress(RelensError):  # a disk that cannot be read hides one number, not all
+                kept = await asyncio.to_thread(self.side.events_kept)
+        text = metrics(self.hub.about, self.hub.status(), self.hub.viewers, kept)
+        return Response(text, media_type=METRICS_TYPE)
 
     async def health(self, request: Request) -> Response:
         """`/healthz`: 200 while frames are being inferred, else 503."""

@@ -4,20 +4,22 @@ import asyncio
 import logging
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from threading import Thread
 from types import TracebackType
 
 import uvicorn
 
+from relens.device.events.event import Thing
 from relens.device.live.guard import Guard
 from relens.device.live.hub import About, Hub
 from relens.device.live.routes import content_policy, page, routes
 from relens.device.live.side import CameraSide
+from relens.device.live.tls import usable_certificate
 from relens.device.loop import LiveFrame, LoopStatus
 from relens.errors import DeviceTrouble
-
-EVERYWHERE = frozenset({"", "0.0.0.0", "::"})
+from relens.spec.page import EVERYWHERE, check_page
 
 
 class LivePage:
@@ -28,10 +30,13 @@ class LivePage:
         status: the loop's counters and timings, asked for when somebody looks.
         host: the address to listen at.
         port: 0 takes a free one.
+        certificate, key: files in PEM, both or neither; with them the page is HTTPS.
         token: what opens the page; None makes a new one.
         side: the camera behind the loop, where an agent keeps one.
+        things: what is followed on the newest frame.
 
     Raises:
+        BadConfig: RL-CONFIG-003 when other machines could reach it and it would not be HTTPS.
         DeviceTrouble: RL-DEVICE-001 when it cannot listen there.
     """
 
@@ -42,11 +47,17 @@ class LivePage:
         *,
         host: str = "127.0.0.1",
         port: int = 8080,
+        certificate: Path | None = None,
+        key: Path | None = None,
         token: str | None = None,
         side: CameraSide | None = None,
+        things: Callable[[], Sequence[Thing]] = tuple,
     ) -> None:
+        check_page(host, certificate, "the live page")
+        files = usable_certificate(certificate, key) if certificate and key else None
         self.token = token or secrets.token_urlsafe(24)
-        self._hub = Hub(about, status, kept=side is not None)
+        self.scheme = "https" if files else "http"
+        self._hub = Hub(about, status, things=things, kept=side is not None)
         self._socket = _listen(host, port)
         self.port: int = self._socket.getsockname()[1]
         self.host = socket.gethostname() if host in EVERYWHERE else host
@@ -55,17 +66,18 @@ class LivePage:
             routes(self._hub, html, side),
             self.token,
             cookie=f"relens-{self.port}",
-            names=frozenset({host, name, f"{name}.local"}) - EVERYWHERE,
+            names=frozenset({host, name, f"{name}.local"}) - frozenset(EVERYWHERE),
             policy=content_policy(html),
+            secure=files is not None,
         )
-        self._server = uvicorn.Server(_config(guard))
+        self._server = uvicorn.Server(_config(guard, files))
         self._thread = Thread(target=lambda: asyncio.run(self._serve()), name="relens-page", daemon=True)
 
     @property
     def address(self) -> str:
         """Where it is; to open it takes the token, too."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}/"
+        return f"{self.scheme}://{host}:{self.port}/"
 
     @property
     def url(self) -> str:
@@ -112,7 +124,8 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from None
 
 
-def _config(app: Guard) -> uvicorn.Config:
+def _config(app: Guard, files: tuple[Path, Path] | None) -> uvicorn.Config:
+    certificate, key = files or (None, None)
     return uvicorn.Config(
         app,
         lifespan="off",
@@ -125,4 +138,6 @@ def _config(app: Guard) -> uvicorn.Config:
         ws_ping_interval=5,
         ws_ping_timeout=5,  # messages to a viewer who is gone pile up until then
         timeout_graceful_shutdown=2,
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
     )

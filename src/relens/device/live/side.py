@@ -4,7 +4,10 @@ from typing import Any, Protocol
 
 
 class CameraSide(Protocol):
-    """The camera behind the loop; every method reads or writes its disk, and may be called from any thread."""
+    """The camera behind the loop; every method reads or writes its disk, and may be called from any thread.
+
+    Each raises DeviceTrouble with RL-DEVICE-004 when the disk refuses.
+    """
 
     def bundles(self) -> dict[str, Any]:
         """What is there and what runs, as `relens device status --json` tells it."""
@@ -18,12 +21,16 @@ class CameraSide(Protocol):
         """An event's JPEG."""
         ...
 
-    def confirm(self) -> None:
-        """Take what runs for good."""
+    def events_kept(self) -> int:
+        """How many there are."""
         ...
 
-    def roll_back(self) -> None:
-        """Go back to the bundle before.
+    def confirm(self, bundle: str | None = None) -> None:
+        """Take a bundle (None: what runs) for good; nothing changes if another one is active by now."""
+        ...
+
+    def roll_back(self, bundle: str | None = None) -> None:
+        """Leave a bundle (None: what runs) for the one before; nothing changes if another one is active by now.
 
         Raises:
             DeviceTrouble: RL-DEVICE-005 when there is none.
