@@ -6,7 +6,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from threading import Event, Thread
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -240,6 +242,22 @@ def test_viewers_get_picture_and_message_of_the_same_frame() -> None:
             while abs(decoded(picture)[55, 75].mean() - level) > 8:
                 picture = next_part(answer)
         connection.close()
+
+
+@pytest.mark.parametrize("shown", ["address", "header"])
+def test_the_stream_is_one_that_other_programs_can_open(shown) -> None:
+    with serving() as page, ExitStack() as stack:
+        stop = Event()
+        feeder = Thread(target=lambda: [page.publish(live_frame(k)) for k in iter(lambda: not stop.wait(0.03), False)])
+        feeder.start()
+        stack.callback(feeder.join)
+        stack.callback(stop.set)
+        address, options = page.address + "stream.mjpg", {"headers": f"Authorization: Bearer {page.token}\r\n"}
+        if shown == "address":
+            address, options = f"{address}?token={page.token}", {}
+        stream = stack.enter_context(av.open(address, options=options, timeout=5))
+        sizes = [(frame.width, frame.height) for frame, _ in zip(stream.decode(video=0), range(10), strict=False)]
+        assert sizes == [(80, 60)] * 10
 
 
 def decoded(jpeg: bytes) -> np.ndarray:

@@ -96,3 +96,18 @@ def test_a_password_is_not_sent_in_the_clear(written) -> None:
     assert camera_settings(written('[camera]\nsource = "0"\n[mqtt]\nhost = "a"\ntls = false')).mqtt.tls is None
     with pytest.raises(BadConfig, match="in the clear"):
         camera_settings(written('[camera]\nsource = "0"\n[mqtt]\nhost = "a"\ntls = false\nuser = "u"'))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[camera]\nsource = "rtsp://yard:hush@10.0.0.5/"\npassword_file = "camera.toml"\n',
+        '[camera]\nsource = "0"\n[webhook]\nurl = "https://yard:hush@example.org/hook"\n',
+        '[camera]\nsource = "0"\n[webhook]\nurl = "ftp://example.org/hush"\n',
+        '[camera]\nsource = "0"\n[mqtt]\nhost = "b"\nuser = "hush"\ntls = false\n',
+    ],
+)
+def test_a_refusal_shows_no_password(text, written) -> None:
+    with pytest.raises(BadConfig, match=r"RL-CONFIG-003.*found: ") as caught:
+        camera_settings(written(text))
+    assert "hush" not in str(caught.value)

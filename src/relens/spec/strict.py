@@ -42,13 +42,22 @@ def validate(schema: type[Settings], values: dict[str, Any], *, where: str | Pat
             raise BadConfig("RL-CONFIG-002", f"{where}: unknown key `{key}`", hint=hint) from None
         raise BadConfig(
             "RL-CONFIG-003",
-            f"{where}: `{key}`: {_plain(first['msg'])} (found: {first.get('input')!r:.80})",
+            f"{where}: `{key}`: {_plain(first['msg'])} (found: {_shown(first.get('input'))})",
             hint=f"correct `{key}` in {where}",
         ) from None
 
 
 def _plain(message: str) -> str:
     return message.removeprefix("Value error, ")
+
+
+def _shown(value: Any) -> str:
+    """A wrong value, as far as it may be seen: addresses hold passwords and tokens."""
+    if isinstance(value, dict):
+        return f"a table with {', '.join(map(str, value)) or 'nothing'}"
+    if isinstance(value, str) and "://" in value:
+        return f"{value.partition('://')[0]}://..."
+    return f"{value!r:.80}"
 
 
 def _known_keys(schema: type[BaseModel], path: tuple[str, ...]) -> list[str]:

@@ -3,12 +3,13 @@
 import json
 import os
 import signal
+import socket
 from pathlib import Path
 
 import pytest
 
 from relens.bundle import write_bundle
-from relens.device.agent import Store, install
+from relens.device.agent import Store, install, overview
 from relens.device.agent.post import event_log
 from relens.graph import Graph, with_signature
 from relens.spec import camera_settings
@@ -64,6 +65,26 @@ def test_a_bundle_that_cannot_tell_what_the_rules_ask_for_is_rolled_back(
         until(lambda: store.standing().active == good)
     assert "no label `bottle`" in next(fact for fact in store.journal if fact["event"] == "bad")["why"]
     assert store.stored()[bad].bad
+
+
+def test_the_status_says_who_is_told_and_who_cannot_be_reached(detector, shared_clip, tmp_path, until, running) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        url = f"http://127.0.0.1:{nobody.getsockname()[1]}/secret"
+    (tmp_path / "camera.toml").write_text(
+        f'[camera]\nsource = "{shared_clip}"\n[page]\nserve = false\n'
+        '[[events]]\nname = "bottle"\ndwell_s = 0\nclear_s = 0.1\n'
+        f'[lines]\npath = "told.jsonl"\n[webhook]\nurl = "{url}"\n'
+    )
+    store = Store(tmp_path / "state")
+    install(store, detector)
+    assert overview(store).outlets == ()
+    with running(store, camera_settings(tmp_path / "camera.toml")):
+        until(lambda: lines(tmp_path / "told.jsonl") and any(one.away for one in overview(store).outlets))
+    told, hook = overview(store).outlets
+    assert (told.outlet, told.waiting, told.lost, told.away) == ("lines", 0, 0, None)
+    assert (hook.outlet, hook.lost) == ("webhook", 0) and hook.waiting >= 1
+    assert "Connection refused" in hook.away and "secret" not in hook.away
+    assert f"webhook: {hook.waiting} events waiting, 0 lost; away: RL-OUTLET-001" in repr(overview(store))
 
 
 def lines(path: Path) -> list[dict]:

@@ -1,11 +1,16 @@
 """What a camera holds, for people and machines."""
 
+from collections.abc import Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from relens.device.agent.standing import Standing
 from relens.device.agent.store import ACCEPTED, Store, Stored
+from relens.device.events.log import EventLog
+from relens.errors import DeviceTrouble
+from relens.spec import KeepSettings
 
 
 class Stage(str, Enum):
@@ -38,12 +43,29 @@ class Line:
     note: str
 
 
+@dataclass(frozen=True)
+class OutletLine:
+    """Somebody who is told of events. waiting: events it has yet to get; lost: those it never will; away: why it could
+    not be reached when that was last noted, or None.
+    """
+
+    outlet: str
+    waiting: int
+    lost: int
+    away: str | None
+
+    def __str__(self) -> str:
+        away = f"; away: {self.away}" if self.away else ""
+        return f"{self.outlet}: {self.waiting} events waiting, {self.lost} lost{away}"
+
+
 @dataclass(frozen=True, repr=False)
 class Overview:
-    """What runs, what it would go back to, and every bundle here."""
+    """What runs, what it would go back to, every bundle here, and who is told of events."""
 
     standing: Standing
     bundles: tuple[Line, ...]
+    outlets: tuple[OutletLine, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -51,11 +73,13 @@ class Overview:
             **vars(self.standing),
             "fallback": self.standing.fallback,
             "bundles": [vars(line) for line in self.bundles],
+            "outlets": [vars(line) for line in self.outlets],
         }
 
     def __repr__(self) -> str:
         lines = [f"{one.id}  {one.stage.value:9}  {one.name}  ({one.note})" for one in self.bundles]
-        return "\n".join(lines or ["no bundle on this camera yet: relens device install NAME.relens"])
+        lines = lines or ["no bundle on this camera yet: relens device install NAME.relens"]
+        return "\n".join([*lines, *map(str, self.outlets)])
 
 
 def overview(store: Store) -> Overview:
@@ -63,7 +87,18 @@ def overview(store: Store) -> Overview:
     standing = store.standing()
     order = {stage: place for place, stage in enumerate((Stage.CONFIRMED, Stage.ACTIVE, Stage.KEPT))}
     lines = [_line(store, standing, stored) for stored in store.stored().values()]
-    return Overview(standing, tuple(sorted(lines, key=lambda line: (order.get(line.stage, 9), line.id))))
+    lines.sort(key=lambda line: (order.get(line.stage, 9), line.id))
+    return Overview(standing, tuple(lines), tuple(_outlets(store)))
+
+
+def _outlets(store: Store) -> Iterator[OutletLine]:
+    """None where the log cannot be read: who reads events is told why."""
+    log = EventLog(store.events, KeepSettings())
+    with closing(log), suppress(DeviceTrouble):
+        notes = [fact for fact in store.journal if fact.get("event") in ("outlet away", "outlet back")]
+        last = {fact.get("outlet"): fact for fact in notes}
+        for name in log.outlets():
+            yield OutletLine(name, log.waiting(name), log.lost(name), last.get(name, {}).get("why"))
 
 
 def _line(store: Store, standing: Standing, stored: Stored) -> Line:

@@ -134,6 +134,10 @@ class EventLog:
         """How many events the disk did not take, here and, as far as could be written since, in other processes."""
         return int(self._ask("SELECT events FROM refused")[0][0]) + self._refused
 
+    def outlets(self) -> list[str]:
+        """Who has ever been told, by name; raises as `after`."""
+        return [name for (name,) in self._ask("SELECT outlet FROM cursors ORDER BY outlet")] if self.begun else []
+
     def reached(self, outlet: str) -> int:
         """The number up to which an outlet is done; an outlet that was never seen begins with the oldest there is.
 
