@@ -52,7 +52,7 @@ def kills(folder: Path, bundles: Sequence[Path], count: int, seed: int) -> tuple
     for number in range(count):
         _killed(folder, bundles[1:], ids, chance.uniform(0, LONGEST_S))
         standings.add(str(Store(folder).standing()))
-        if why := _torn(folder):
+        if why := torn(folder):
             wrong["torn"] += 1
             print(f"kill {number}: {why}")
         wrong["lost"] += configuration.read_text() != CONFIGURATION
@@ -66,7 +66,7 @@ def _killed(folder: Path, files: Sequence[Path], ids: Sequence[str], after_s: fl
         try:
             while True:
                 for file, bundle in zip(files, ids, strict=True):
-                    _once(Store(folder), file, bundle)
+                    once(Store(folder), file, bundle)
         finally:
             os._exit(1)
     time.sleep(after_s)
@@ -76,7 +76,7 @@ def _killed(folder: Path, files: Sequence[Path], ids: Sequence[str], after_s: fl
         raise RuntimeError("the process that was to be killed ended by itself")
 
 
-def _once(store: Store, file: Path, bundle: str) -> None:
+def once(store: Store, file: Path, bundle: str) -> None:
     """All that changes a disk: take, accept, activate, start, confirm, fail, mend."""
     store.pardon(bundle)
     store.take(file)
@@ -88,7 +88,7 @@ def _once(store: Store, file: Path, bundle: str) -> None:
     store.mend()
 
 
-def _torn(folder: Path) -> str | None:
+def torn(folder: Path) -> str | None:
     """Why the disk is not whole after the agent has mended it, or None."""
     store = Store(folder)
     try:
