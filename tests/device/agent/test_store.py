@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from relens.bundle.manifest import Needs
 from relens.device.agent import Store, install, overview
+from relens.device.agent.apart import ask_apart
 from relens.device.agent.cell import MOST_BYTES, read_cell, write_cell
+from relens.device.agent.store import ACCEPTED
 from relens.errors import BadBundle, DeviceTrouble
 
 
@@ -26,6 +29,19 @@ def test_a_bundle_is_taken_accepted_and_runs_on_trial(write, tmp_path) -> None:
     events = [(fact["event"], fact["bundle"]) for fact in store.journal]
     steps = ["verified", "accepted", "active"]
     assert events == [(step, first) for step in (*steps, "confirmed")] + [(step, second) for step in steps]
+
+
+def test_the_number_of_threads_is_the_bundles_or_measured_here(write, tmp_path) -> None:
+    store = Store(tmp_path / "state")
+    told = install(store, write("told", needs=Needs(engine="litert", threads=2, relens="0.1.0")))
+    facts = store.facts(told, ACCEPTED)
+    assert facts["threads"] == 2 and "2 thread(s)" in facts["engine"]
+    measured = install(store, write("measured", needs=Needs(engine="litert", relens="0.1.0")))
+    facts = store.facts(measured, ACCEPTED)
+    assert facts["threads"] >= 1 and f"{facts['threads']} thread(s)" in facts["engine"]
+    file = store.open(measured).path
+    said = ask_apart("relens.device.agent.tune", file, 1, 2, name="measured", timeout_s=60, late="late")
+    assert said["threads"] in (1, 2) and set(said["median_ms"]) == {"1", "2"}
 
 
 def test_what_failed_goes_back_and_is_not_taken_again_unless_one_insists(write, good_and_new) -> None:

@@ -11,13 +11,15 @@ from relens.device.agent.apart import answer, ask_apart
 from relens.device.agent.examine import TIMEOUT_S, accept_apart
 from relens.device.agent.inbox import Answer
 from relens.device.agent.store import ID_DIGITS, Store, no_room
+from relens.device.agent.tune import TIMEOUT_S as TUNE_S
+from relens.device.agent.tune import tuned_threads
 from relens.errors import DeviceTrouble, RelensError
 
 if TYPE_CHECKING:
     from relens.bundle import Bundle
 
 LOOK_S = 1.0
-INSTALL_S = TIMEOUT_S + 60
+INSTALL_S = TUNE_S + TIMEOUT_S + 60
 
 
 def install(store: Store, path: Path, *, again: bool = False) -> str:
@@ -78,12 +80,13 @@ def bring_in(store: Store, path: Path, *, again: bool = False) -> str:
 def _accept(store: Store, bundle: "Bundle") -> None:
     taken, name = bundle.sha256[:ID_DIGITS], bundle.manifest.name
     try:
-        facts = accept_apart(bundle.path, name)
+        threads = tuned_threads(bundle)
+        facts = accept_apart(bundle.path, name, threads)
     except DeviceTrouble as refused:
         store.refuse(taken, refused.message.removeprefix(f"{name}: "))
         raise
     goals = bundle.manifest.goals.model_dump(mode="json")
-    store.accept(taken, json.dumps({"name": name, "goals": goals, **facts}).encode())
+    store.accept(taken, json.dumps({"name": name, "goals": goals, "threads": threads, **facts}).encode())
 
 
 def bring_in_apart(store: Store, path: Path) -> Answer:

@@ -21,7 +21,7 @@ from relens.device.agent.orders import Orders
 from relens.device.agent.post import event_log
 from relens.device.agent.senses import Senses
 from relens.device.agent.side import StoreSide
-from relens.device.agent.store import Store
+from relens.device.agent.store import ACCEPTED, Store
 from relens.device.camera import open_camera
 from relens.device.events.event import Event
 from relens.device.events.log import EventLog
@@ -79,7 +79,7 @@ def _work(orders: Orders, tell: _Teller) -> None:
     rules = bundle.manifest.events if orders.settings.events is None else orders.settings.events
     check_rules(rules, bundle.labels, bundle.manifest.task)
     camera = open_camera(source.source, orders.real_time, patient=True, password_file=source.password_file)
-    model = load_model(bundle)
+    model = load_model(bundle, threads=(store.facts(orders.bundle, ACCEPTED) or {}).get("threads"))
     senses = Senses(model, bundle.labels)
     loop = LiveLoop(camera, senses)
     log = event_log(store, orders.settings)
