@@ -191,7 +191,7 @@ def test_prometheus_reads_counters_and_a_histogram_of_every_stage() -> None:
     timings = Timings()
     for duration_ms in (0.5, 1.0, 7.0, 9000.0):
         timings.add("infer", duration_ms)
-    state = replace(status(), histograms=timings.histograms(), trouble="away")
+    state = replace(status(), histograms=timings.histograms(), trouble="away", lost=2)
     with serving(lambda: state) as page:
         code, headers, body = get(page, "/metrics", Authorization=f"Bearer {page.token}")
     assert (code, headers["content-type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
@@ -199,7 +199,11 @@ def test_prometheus_reads_counters_and_a_histogram_of_every_stage() -> None:
     samples = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
     for name, value in (("captured", "9"), ("dropped", "1"), ("inferred", "8"), ("failed", "0")):
         assert samples[f"relens_frames_{name}_total"] == value
-    assert (samples["relens_camera_up"], samples["relens_viewers"]) == ("0", "0")
+    assert (samples["relens_camera_up"], samples["relens_camera_lost_total"], samples["relens_viewers"]) == (
+        "0",
+        "2",
+        "0",
+    )
     assert float(samples["relens_resident_memory_bytes"]) > 1e7
     infer = {key: value for key, value in samples.items() if 'stage="infer"' in key}
     bounds = [value for key, value in infer.items() if "_bucket" in key]

@@ -156,6 +156,7 @@ class Broken:
     live = False
     waited_ms = 0.0
     trouble = None
+    lost = 0
     closed = False
     left = 2
 

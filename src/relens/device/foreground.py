@@ -32,6 +32,23 @@ class Summary:
     stages: Mapping[str, StageTime]
     peak_memory_mb: float
 
+    @classmethod
+    def of(cls, about: About, loop: LiveLoop) -> "Summary":
+        """A loop that has ended."""
+        status = loop.status()
+        return cls(
+            bundle=f"{about.name} {about.sha256[:12]}",
+            camera=about.camera,
+            engine=about.engine,
+            frames=status.inferred,
+            seconds=status.seconds,
+            fps=loop.inferred.overall(),
+            dropped=status.dropped,
+            errors=status.errors,
+            stages=status.stages,
+            peak_memory_mb=process_memory().peak_mb,
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         return {**vars(self), "stages": {name: vars(time) for name, time in self.stages.items()}}
@@ -96,8 +113,7 @@ def run(
     model = load_model(bundle, engine, threads)
     examine(bundle, model).raise_if_refused()
     running = LiveLoop(source, model, frames=frames)
-    manifest = bundle.manifest
-    about = About(manifest.name, bundle.sha256, str(model.engine.report), source.describe(), bundle.labels)
+    about = About.running(bundle, model.engine, source)
     publishers = [publish] if publish else []
     with ExitStack() as stack:
         if live:
@@ -110,19 +126,7 @@ def run(
                 on_ready(page.url)
         stack.enter_context(stopped_by_signals(running.stop))
         running.run(to_all(publishers))
-    status = running.status()
-    return Summary(
-        bundle=f"{manifest.name} {bundle.sha256[:12]}",
-        camera=source.describe(),
-        engine=str(model.engine.report),
-        frames=status.inferred,
-        seconds=status.seconds,
-        fps=running.inferred.overall(),
-        dropped=status.dropped,
-        errors=status.errors,
-        stages=status.stages,
-        peak_memory_mb=process_memory().peak_mb,
-    )
+    return Summary.of(about, running)
 
 
 def to_all(publishers: Sequence[Publisher]) -> Publisher:

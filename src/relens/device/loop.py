@@ -60,7 +60,7 @@ class LoopStatus:
 
     fps: inferred frames a second, over the last five seconds. last_inferred_s: how long ago, None before the first.
     inferring_s: for how long the present inference has been going on, 0 between two. trouble: why the camera gives no
-    frames at the moment.
+    frames at the moment. lost: how often the camera went away.
     """
 
     captured: int
@@ -73,6 +73,7 @@ class LoopStatus:
     stages: Mapping[str, StageTime]
     inferring_s: float = 0.0
     trouble: str | None = None
+    lost: int = 0
     histograms: Mapping[str, Histogram] = field(default_factory=dict, repr=False)
 
     def to_json(self) -> dict[str, Any]:
@@ -84,7 +85,7 @@ class LoopStatus:
         since = None if self.last_inferred_s is None else round(self.last_inferred_s, 2)
         rounded = {"fps": round(self.fps, 2), "seconds": round(self.seconds, 1), "last_inferred_s": since}
         counters = {key: getattr(self, key) for key in ("captured", "dropped", "inferred", "errors")}
-        return {**counters, **rounded, "trouble": self.trouble, "stages": stages}
+        return {**counters, **rounded, "trouble": self.trouble, "lost": self.lost, "stages": stages}
 
 
 @dataclass(frozen=True)
@@ -171,6 +172,7 @@ class LiveLoop:
             stages=self.timings.summary(),
             inferring_s=monotonic() - since_s if (since_s := self._inferring_since_s) is not None else 0.0,
             trouble=self.camera.trouble,
+            lost=self.camera.lost,
             histograms=self.timings.histograms(),
         )
 

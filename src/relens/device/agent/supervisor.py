@@ -1,9 +1,10 @@
 """The process that stays: starts the bundle that is to run, watches it, and goes back when it fails."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from threading import Event
+from typing import Any
 
 from relens.device.agent.arrival import INSTALL_S, bring_in_apart
 from relens.device.agent.health import Report
@@ -112,18 +113,6 @@ class Supervisor:
                     worker.kill()
                     self._ended(bundle, f"it said nothing for {worker.silent_s:.0f} s")
                     return
-                if "stale" in said:
-                    self.store.excuse()
-                    raise _replaced()
-                if "event" in said:
-                    self._post.wake()
-                if "no_page" in said:
-                    self.say(f"no live page: {said['no_page']}")
-                    self.store.journal.note("no live page", why=said["no_page"])
-                if "page" in said:
-                    with suppress(OSError):
-                        note_page(self.store, said["page"])
-                    self.say(f"live page: {said['page']} (relens device page tells its key)")
                 if "trouble" in said:
                     self._troubled(bundle, **said["trouble"])
                     return
@@ -131,7 +120,23 @@ class Supervisor:
                     worker.kill()
                     self._fail(bundle, why)
                     return
+                self._pass_on(said)
                 self._take_in(worker.paused)
+
+    def _pass_on(self, said: Mapping[str, Any]) -> None:
+        """What a worker says beside its reports."""
+        if "stale" in said:
+            self.store.excuse()
+            raise _replaced()
+        if "event" in said:
+            self._post.wake()
+        if "no_page" in said:
+            self.say(f"no live page: {said['no_page']}")
+            self.store.journal.note("no live page", why=said["no_page"])
+        if "page" in said:
+            with suppress(OSError):
+                note_page(self.store, said["page"])
+            self.say(f"live page: {said['page']} (relens device page tells its key)")
 
     def _troubled(self, bundle: str, code: str, message: str) -> None:
         """Its process ended with an error of ours; a camera that gives nothing is not the bundle's fault."""

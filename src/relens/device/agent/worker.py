@@ -86,7 +86,7 @@ def _work(orders: Orders, tell: _Teller) -> None:
     keep = _keeper(log, tell)
     finish_unfinished(log, keep)
     watch = Watch(rules, bundle.labels, keep)
-    about = About(bundle.manifest.name, bundle.sha256, str(model.engine.report), camera.describe(), bundle.labels)
+    about = About.running(bundle, model.engine, camera)
     publishers = [senses.publish, watch.publish]
     if orders.settings.samples is not None:
         publishers.append(Samples(store.samples, orders.settings.samples).publish)

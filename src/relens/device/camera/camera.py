@@ -23,6 +23,11 @@ class Camera(Protocol):
         """Why no frames come at the moment, for a camera that is waited for; None while they come."""
         ...
 
+    @property
+    def lost(self) -> int:
+        """How often it went away since it was opened first."""
+        ...
+
     def open(self) -> None:
         """Get ready to read.
 

@@ -14,6 +14,7 @@ class Clip:
     """Plays a video at its own pace, or as fast as frames are taken; from the beginning again with `loop`."""
 
     trouble = None
+    lost = 0
 
     def __init__(self, path: Path, *, real_time: bool, loop: bool) -> None:
         self.path = path

@@ -15,6 +15,7 @@ class Folder:
     """
 
     trouble = None
+    lost = 0
 
     def __init__(self, path: Path, *, real_time: bool, loop: bool, interval_s: float = 1.0) -> None:
         self.path = path

@@ -22,6 +22,7 @@ class Rtsp:
 
     live = True
     trouble = None
+    lost = 0
 
     def __init__(self, address: str, password_file: Path | None = None) -> None:
         self.address, self.password_file = address, password_file

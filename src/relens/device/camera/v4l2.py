@@ -15,6 +15,7 @@ class V4L2:
 
     live = True
     trouble = None
+    lost = 0
 
     def __init__(self, index: int) -> None:
         self.index = index

@@ -9,12 +9,15 @@ from threading import Event, Thread
 from time import monotonic
 from typing import Any
 
+from relens.bundle import Bundle
+from relens.device.camera import Camera
 from relens.device.events.event import Thing
 from relens.device.failures import Failures
 from relens.device.live.seats import Seats
 from relens.device.live.shown import Shown
 from relens.device.loop import LiveFrame, LoopStatus
 from relens.device.slot import Slot
+from relens.engines import Engine
 from relens.measure.process import process_memory
 
 PICTURES_PER_S = 15
@@ -30,6 +33,11 @@ class About:
     engine: str
     camera: str
     labels: tuple[str, ...] = field(repr=False)
+
+    @classmethod
+    def running(cls, bundle: Bundle, engine: Engine, camera: Camera) -> "About":
+        """A bundle on an engine and a camera."""
+        return cls(bundle.manifest.name, bundle.sha256, str(engine.report), camera.describe(), bundle.labels)
 
 
 @dataclass(frozen=True)

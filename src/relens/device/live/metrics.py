@@ -23,6 +23,7 @@ def metrics(about: About, loop: LoopStatus, viewers: int, events_kept: int | Non
             for line in _metric(f"frames_{name}_total", "counter", f"Frames {name}.", count)
         ),
         *_metric("frames_per_second", "gauge", "Inferred frames a second, of late.", round(loop.fps, 3)),
+        *_metric("camera_lost_total", "counter", "How often the camera went away.", loop.lost),
         *_metric("camera_up", "gauge", "Whether the camera gives frames.", int(loop.trouble is None)),
         *_metric("running_seconds", "gauge", "Since the loop began.", round(loop.seconds, 3)),
         *_metric("resident_memory_bytes", "gauge", "Of this process.", round(1e6 * process_memory().resident_mb)),

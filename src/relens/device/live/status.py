@@ -76,7 +76,9 @@ class StageSaid(_Said):
 
 
 class LoopSaid(_Said):
-    """Counters since the loop began. trouble: why the camera gives no frames at the moment."""
+    """Counters since the loop began. trouble: why the camera gives no frames at the moment; lost: how often it went
+    away.
+    """
 
     captured: int
     dropped: int
@@ -86,6 +88,7 @@ class LoopSaid(_Said):
     seconds: float
     last_inferred_s: float | None
     trouble: str | None
+    lost: int
     stages: dict[str, StageSaid]
 
 
