@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shlex
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -28,15 +29,17 @@ class Active:
     memory_mb: float | None
 
 
-def check_service(systemd: Path = SYSTEMD, systemctl: str = "systemctl") -> Finding:
+def check_service(running: bool, systemd: Path = SYSTEMD, systemctl: str = "systemctl") -> Finding:
     """What systemd says of the agent.
 
     Args:
+        running: whether an agent runs, as a service or not.
         systemd: there where it runs this machine.
         systemctl: how it is asked.
     """
     if not systemd.is_dir() or shutil.which(systemctl) is None:
-        return unknown("service", "no systemd runs this machine", "relens device run --settings camera.toml")
+        mend = "" if running else "relens device run --settings camera.toml"
+        return unknown("service", "no systemd runs this machine", mend)
     outcome = attempt([systemctl, "show", UNIT, f"--property={','.join(PROPERTIES)}"], 10)
     if outcome.trouble:
         return unknown("service", f"systemd does not answer: {outcome.trouble}")
@@ -74,7 +77,8 @@ def check_agent(folder: Path, running: bool) -> Iterator[Finding]:
         text = f"{active.id} {active.name}: {state}, {standing.starts} start(s) without health"
         yield (fine if running and not standing.worn_out else unknown)("bundle", text)
     else:
-        yield unknown("bundle", f"none in {folder}", "relens device install NAME.relens")
+        command = f"relens device install NAME.relens --state {shlex.quote(str(folder))}"
+        yield unknown("bundle", f"none in {folder}", command)
     last = list(store.journal)[-1:] if store is not None else []
     said = "; last in the journal: {at} {event}".format_map({"at": "", "event": "", **last[0]}) if last else ""
     yield fine("agent", f"runs{said}") if running else unknown("agent", f"none runs {folder}{said}")

@@ -34,7 +34,7 @@ def check_camera(settings: "SourceSettings", running: bool = False, devices: Pat
         if found.ok is False:
             return
         if running:
-            yield unknown("frame", "not tried: the agent that runs has the camera", "relens device page")
+            yield unknown("frame", "not tried: the agent that runs has the camera")
             return
     yield check_frame(settings)
 

@@ -41,14 +41,14 @@ def _findings(file: Path | None, state: Path) -> Iterator[Finding]:
     yield rights.check_store(state)
     yield from rights.check_token(state)
     yield from rights.check_inbox(state, running)
-    if settings is None:
-        yield camera.list_cameras()
-    else:
+    if settings is not None:
         from relens.device.agent.service import secrets
 
         yield from rights.check_secrets(secrets(settings))
         yield from camera.check_camera(settings.camera, running)
-    yield agent.check_service()
+    elif file is None:
+        yield camera.list_cameras()
+    yield agent.check_service(running)
     yield from agent.check_agent(state, running)
 
 

@@ -1,7 +1,9 @@
 """A camera's file: what can be said of `/dev/videoN` without reading from it (Linux' videodev2.h)."""
 
 import fcntl
+import grp
 import os
+import pwd
 import shlex
 import stat
 import struct
@@ -60,9 +62,6 @@ def describe(device: Path) -> tuple[str, tuple[str, ...]]:
 
 def grant(about: os.stat_result) -> str:
     """The command that lets this user open a device: into its group, or where that is root's, past it."""
-    import grp
-    import pwd
-
     try:
         group, user = grp.getgrgid(about.st_gid).gr_name, pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:
