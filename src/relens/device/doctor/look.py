@@ -27,7 +27,7 @@ def look(settings: SourceSettings) -> dict[str, object]:
         DeviceTrouble, BadData: as `open_camera` and `Camera`.
     """
     began = monotonic()
-    camera = open_camera(settings.source, real_time=False, loop=False, password_file=settings.password_file)
+    camera = open_camera(settings.source, loop=False, password_file=settings.password_file)
     if isinstance(camera, Steady):
         camera = camera.camera  # which says why it fails, instead of waiting
     camera.open()
