@@ -78,6 +78,22 @@ def test_a_bundle_installed_by_root_is_run_and_confirmed_by_a_service_without_ri
     soon(lambda: status(service)["bundles"][0]["stage"] == "confirmed")
 
 
+def test_the_doctor_sees_the_service_its_bundle_and_its_camera(service) -> None:
+    soon(lambda: status(service)["bundles"][0]["stage"] == "confirmed")
+    paths = ("--settings", service.seen / "camera.toml", "--state", "/var/lib/relens")
+    told = json.loads(service.relens("device", "doctor", *paths, "--json", check=False))
+    found = {one["name"]: one for one in told["findings"]}
+    wrong = [found[name] for name in ("service", "agent", "bundle", "frame", "store", "disk") if not found[name]["ok"]]
+    assert wrong == []
+    assert ": runs; 0 restart(s)" in found["service"]["text"], found["service"]
+
+    service.run("systemctl", "stop", "relens")
+    told = service.relens("device", "doctor", *paths, check=False)
+    service.run("systemctl", "start", "relens")
+
+    assert "not ok  service    relens.service is inactive (dead)\n        systemctl enable --now relens.service" in told
+
+
 def test_the_next_one_is_brought_while_it_runs_and_one_goes_back_by_hand(service) -> None:
     (before,) = status(service)["bundles"]
     service.relens("device", "install", service.seen / "second.relens", "--state", "/var/lib/relens")

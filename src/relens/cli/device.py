@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
     from relens.device.agent import Store
 
-app = typer.Typer(help="The agent on the camera: install, run, status, confirm, rollback.", no_args_is_help=True)
+app = typer.Typer(
+    help="The agent on the camera: doctor, install, run, status, confirm, rollback.", no_args_is_help=True
+)
 
 State = Annotated[
     Path,
@@ -82,6 +84,25 @@ def service(
     from relens.spec import camera_settings
 
     say(service_unit(camera_settings(settings), settings.absolute(), memory=memory))
+
+
+@app.command()
+def doctor(
+    settings: Annotated[Path | None, typer.Option(envvar="RELENS_SETTINGS", help="The camera.toml to look at.")] = None,
+    state: State = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Look at this machine as a camera box: a line a check, and where one is not ok, the command that mends it."""
+    from relens.cli.screen import say, say_json
+    from relens.device.doctor import examine
+
+    found = examine(settings, state.expanduser())
+    if as_json:
+        say_json(found.to_json())
+    else:
+        say(repr(found))
+    if not found.healthy:
+        raise typer.Exit(1)
 
 
 @app.command()
