@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from relens.device.agent.service import secrets
+from relens.device.agent.service import certificates, secrets
 from relens.device.live import About, LivePage
 from relens.device.loop import LoopStatus
 from relens.errors import BadConfig, DeviceTrouble
@@ -61,7 +61,7 @@ def test_certificate_and_key_come_together_and_are_read_against_the_file(tmp_pat
         camera_settings(written(tmp_path, f'certificate = "{certificate}"\nkey = "no.key"'))
     settings = camera_settings(written(certificate.parent, 'certificate = "page.crt"\nkey = "page.key"'))
     assert (settings.page.certificate, settings.page.key) == files
-    assert set(files) <= set(secrets(settings)), "the unit hands them over"
+    assert (*certificates(settings), *secrets(settings)) == files, "the unit hands them over"
 
 
 def test_with_both_the_page_is_https_and_its_cookie_never_leaves_without(files) -> None:

@@ -25,6 +25,7 @@ def service_unit(settings: CameraSettings, file: Path, *, memory: str = "75%") -
         DeviceTrouble: RL-DEVICE-010 when a service without rights of its own could not read what it needs.
     """
     local = v4l2_number(settings.camera.source) is not None
+    handed = (*secrets(settings), *certificates(settings))
     python, source = Path(sys.executable), Path(settings.camera.source)
     read = [python, python.resolve(), Path(__file__), file, *([source] if source.exists() else [])]
     for one in read:
@@ -36,18 +37,22 @@ def service_unit(settings: CameraSettings, file: Path, *, memory: str = "75%") -
         memory=memory,
         home="read-only" if at_home else "yes",
         devices="DeviceAllow=char-video4linux rw\nSupplementaryGroups=video" if local else "PrivateDevices=yes",
-        credentials="\n".join(f"LoadCredential={credential_name(one)}:{one}" for one in secrets(settings)),
+        credentials="\n".join(f"LoadCredential={credential_name(one)}:{one}" for one in handed),
     )
 
 
 def secrets(settings: CameraSettings) -> Iterator[Path]:
     """The files that nobody else should be able to read."""
-    yield from filter(None, [settings.camera.password_file, settings.page.certificate, settings.page.key])
-    if settings.mqtt is not None:
-        tls = settings.mqtt.tls
-        yield from filter(None, [settings.mqtt.password_file, tls and tls.certificate, tls and tls.key])
-    if settings.webhook is not None:
-        yield from filter(None, [settings.webhook.token_file])
+    mqtt, webhook = settings.mqtt, settings.webhook
+    yield from filter(None, [settings.camera.password_file, settings.page.key])
+    yield from filter(None, [mqtt and mqtt.password_file, mqtt and mqtt.tls and mqtt.tls.key])
+    yield from filter(None, [webhook and webhook.token_file])
+
+
+def certificates(settings: CameraSettings) -> Iterator[Path]:
+    """What is shown to everybody, and lies beside its key."""
+    mqtt = settings.mqtt
+    yield from filter(None, [settings.page.certificate, mqtt and mqtt.tls and mqtt.tls.certificate])
 
 
 def _check_readable(path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from relens.device.doctor.apart import attempt
 from relens.device.doctor.finding import Finding, fine, unknown, wrong
 from relens.device.doctor.video import check_video
+from relens.spec.camera import v4l2_number
 
 if TYPE_CHECKING:
     from relens.spec import SourceSettings
@@ -27,9 +28,8 @@ def check_camera(settings: "SourceSettings", running: bool = False, devices: Pat
         running: whether an agent has the camera; one of this machine is then left to it.
         devices: where the files of cameras are.
     """
-    index = settings.source.removeprefix("/dev/video")
-    if index.isdecimal():
-        found = check_video(devices / f"video{index}")
+    if (number := v4l2_number(settings.source)) is not None:
+        found = check_video(devices / f"video{number}")
         yield found
         if found.ok is False:
             return
