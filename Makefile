@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= live
 
-.PHONY: setup demo test test-system check format bench soak browser broker nspawn compiler lock clean
+.PHONY: setup demo test test-system check format bench soak browser broker nspawn compiler rtsp lock clean
 
 setup: $(VENV)/.installed
 
@@ -28,7 +28,7 @@ test: setup browser broker
 	$(BIN)/python -m pytest -m "alone and not system"
 
 # Slow, or about the machine itself: a light install in an environment of its own, a service in a booted systemd.
-test-system: setup broker nspawn compiler
+test-system: setup broker nspawn compiler rtsp
 	$(BIN)/python -m pytest -m system
 
 check: setup
@@ -76,6 +76,14 @@ compiler:
 	@command -v cc >/dev/null || command -v tcc >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
 		apt-get update -qq && apt-get install -y -qq tcc >/dev/null; } || \
 		echo "no C compiler here: the clock's test is skipped (install the package tcc)"
+
+# A real network camera: GStreamer's RTSP server; without it its test is skipped, in CI it fails.
+RTSP := python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly
+rtsp:
+	@/usr/bin/python3 -c 'import gi; gi.require_version("GstRtspServer", "1.0")' 2>/dev/null || \
+		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+		apt-get update -qq && apt-get install -y -qq $(RTSP) >/dev/null; } || \
+		echo "no RTSP server here: its test is skipped (install the packages $(RTSP))"
 
 # Both lock files, from pyproject.toml.
 lock: setup

@@ -81,4 +81,6 @@ def reason(trouble: Exception) -> str:
     """Why, without the address: libav's full message quotes it, and the password in it."""
     if isinstance(trouble, IndexError):
         return "no video in it"
+    if isinstance(trouble, av.error.ExitError):  # libav's words for it are "Immediate exit requested"
+        return "nothing came in time"
     return getattr(trouble, "strerror", None) or type(trouble).__name__
