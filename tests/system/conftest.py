@@ -3,8 +3,9 @@
 import os
 import shutil
 import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -49,6 +50,33 @@ class Machine:
     def relens(self, *arguments: object, check: bool = True) -> str:
         """Run a relens command as root."""
         return self.run(CODE / ".venv/bin/python", "-m", "relens", *arguments, check=check)
+
+
+@pytest.fixture(scope="session")
+def soon() -> Callable[..., float]:
+    """Wait until something holds; how many seconds that took."""
+    return _soon
+
+
+def _soon(holds: Callable[[], object], most_s: float = 90) -> float:
+    began = time.monotonic()
+    while not holds():
+        assert time.monotonic() - began < most_s, "it did not happen"
+        time.sleep(0.05)
+    return time.monotonic() - began
+
+
+@pytest.fixture(scope="session")
+def relens() -> "Callable[..., subprocess.CompletedProcess[str]]":
+    """Run a relens command on this machine."""
+    return _relens
+
+
+def _relens(*arguments: object, check: bool = True) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "relens", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert not check or done.returncode == 0, done.stdout + done.stderr
+    return done
 
 
 @pytest.fixture(scope="session")

@@ -36,20 +36,13 @@ path = "{told}"
 
 @pytest.fixture(scope="module")
 def bundles(shapes, tmp_path_factory) -> list[Path]:
-    import relens
+    from relens import package
 
     folder = tmp_path_factory.mktemp("bundles")
     for name in ("one", "two", "three"):
         model = shutil.copy(shapes.graph, folder / f"{name}.tflite")
-        relens.package(model, folder / f"{name}.relens", labels=("circle", "square", "cross"))
+        package(model, folder / f"{name}.relens", labels=("circle", "square", "cross"))
     return [folder / f"{name}.relens" for name in ("one", "two", "three")]
-
-
-def relens(*arguments: object, check: bool = True) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "relens", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    assert not check or done.returncode == 0, done.stdout + done.stderr
-    return done
 
 
 @contextmanager
@@ -65,13 +58,6 @@ def agent(state: Path, settings: Path, **environment: str) -> Iterator["subproce
         finally:
             process.terminate()
             process.wait(30)
-
-
-def soon(holds: Callable[[], object], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.1)
 
 
 def numbers(told: Path) -> list[int]:
@@ -97,7 +83,9 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", place], check=True)
 
 
-def test_a_full_disk_stops_events_and_installing_and_nothing_else(bundles, shapes, disk, tmp_path) -> None:
+def test_a_full_disk_stops_events_and_installing_and_nothing_else(
+    bundles, shapes, disk, tmp_path, relens, soon
+) -> None:
     state, told = disk / "state", tmp_path / "told.jsonl"
     (tmp_path / "camera.toml").write_text(SETTINGS.format(pictures=shapes.calibration, told=told))
     relens("device", "install", bundles[0], "--state", state)
@@ -146,7 +134,7 @@ def put(file: Path, seconds: int) -> None:
     file.with_suffix(".new").replace(file)
 
 
-def test_a_clock_that_jumps_disturbs_nothing(bundles, shapes, clock, tmp_path) -> None:
+def test_a_clock_that_jumps_disturbs_nothing(bundles, shapes, clock, tmp_path, relens, soon) -> None:
     environment, jump = clock
     state, told = tmp_path / "state", tmp_path / "told.jsonl"
     (tmp_path / "camera.toml").write_text(SETTINGS.format(pictures=shapes.calibration, told=told))
@@ -167,7 +155,7 @@ def test_a_clock_that_jumps_disturbs_nothing(bundles, shapes, clock, tmp_path) -
     assert not [fact for fact in Store(state).journal if fact["event"] in ("bad", "ended", "rolled back")]
 
 
-def test_a_second_agent_is_refused_and_the_first_goes_on(bundles, shapes, tmp_path) -> None:
+def test_a_second_agent_is_refused_and_the_first_goes_on(bundles, shapes, tmp_path, relens, soon) -> None:
     state = tmp_path / "state"
     (tmp_path / "camera.toml").write_text(SETTINGS.format(pictures=shapes.calibration, told=tmp_path / "told.jsonl"))
     relens("device", "install", bundles[0], "--state", state)

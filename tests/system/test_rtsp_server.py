@@ -108,28 +108,20 @@ def viewing(server: Server, password: Path) -> Iterator[Viewer]:
         viewer.thread.join(30)
 
 
-def seconds_until(holds: Callable[[], object], least: float = 60) -> float:
-    began = time.monotonic()
-    while not holds():
-        assert time.monotonic() - began < least, "it did not happen"
-        time.sleep(0.02)
-    return time.monotonic() - began
-
-
 def test_a_camera_that_freezes_is_noticed_within_ten_seconds_and_is_back(
-    server, password, caplog, record_property
+    server, password, caplog, record_property, soon
 ) -> None:
     with viewing(server, password) as viewer:
         server.send(signal.SIGSTOP)
-        noticed_s = seconds_until(lambda: viewer.camera.trouble)
+        noticed_s = soon(lambda: viewer.camera.trouble)
         assert noticed_s <= 10
         thawed = server.send(signal.SIGCONT)
         back_s = viewer.frame_after(thawed + 0.001)
         assert viewer.camera.lost == 1
-        seconds_until(lambda: viewer.camera.trouble is None)
+        soon(lambda: viewer.camera.trouble is None)
         # It goes on talking, and shows nothing.
         server.send(signal.SIGUSR2)
-        silent_s = seconds_until(lambda: viewer.camera.trouble)
+        silent_s = soon(lambda: viewer.camera.trouble)
         assert silent_s <= 10 and viewer.camera.lost == 2
     told(record_property, frozen_noticed_s=noticed_s, frozen_back_s=back_s, silent_noticed_s=silent_s)
     assert PASSWORD not in caplog.text and "p%40ss" not in caplog.text
@@ -137,11 +129,11 @@ def test_a_camera_that_freezes_is_noticed_within_ten_seconds_and_is_back(
 
 
 def test_a_camera_that_dies_is_opened_again_when_it_is_back_also_with_another_codec(
-    server, password, record_property
+    server, password, record_property, soon
 ) -> None:
     with viewing(server, password) as viewer:
         server.send(signal.SIGKILL)
-        noticed_s = seconds_until(lambda: viewer.camera.trouble)
+        noticed_s = soon(lambda: viewer.camera.trouble)
         time.sleep(2)
         server.start("--codec", "jpeg", "--size", "352x288")
         back_s = viewer.frame_after(time.monotonic(), (352, 288))
@@ -173,34 +165,36 @@ def test_a_wrong_password_is_told_and_a_right_one_let_in(server, password, tmp_p
     assert "hush" not in caplog.text and PASSWORD not in caplog.text
 
 
-def test_an_agent_lives_through_it_and_blames_no_bundle(server, password, shapes, tmp_path, record_property) -> None:
-    import relens
+def test_an_agent_lives_through_it_and_blames_no_bundle(
+    server, password, shapes, tmp_path, record_property, relens, soon
+) -> None:
+    from relens import package
 
     model = shutil.copy(shapes.graph, tmp_path / "shapes.tflite")
-    relens.package(model, tmp_path / "shapes.relens", labels=("circle", "square", "cross"))
+    package(model, tmp_path / "shapes.relens", labels=("circle", "square", "cross"))
     (tmp_path / "camera.toml").write_text(
         f'[camera]\nsource = "{server.address}"\npassword_file = "password"\n[page]\nport = 0\n'
         "[agent]\nconfirm_after_s = 3\n"
     )
     state = tmp_path / "state"
-    relens_device("install", tmp_path / "shapes.relens", "--state", state)
+    relens("device", "install", tmp_path / "shapes.relens", "--state", state)
     command = [sys.executable, "-m", "relens", "device", "run"]
     with (tmp_path / "log").open("wb") as log, subprocess.Popen(
         [*command, "--settings", tmp_path / "camera.toml", "--state", state], stderr=log
     ) as agent:  # fmt: skip
         try:
             store = Store(state)
-            seconds_until(lambda: store.standing().good)
-            page = relens_device("page", "--state", state).strip()
+            soon(lambda: store.standing().good)
+            page = relens("device", "page", "--state", state).stdout.strip()
             server.send(signal.SIGSTOP)
-            frozen_s = seconds_until(lambda: asked(page, "api/status")["loop"]["trouble"])
+            frozen_s = soon(lambda: asked(page, "api/status")["loop"]["trouble"])
             server.send(signal.SIGCONT)
-            back_s = seconds_until(lambda: asked(page, "api/status")["loop"]["trouble"] is None)
+            back_s = soon(lambda: asked(page, "api/status")["loop"]["trouble"] is None)
             assert asked(page, "api/status")["loop"]["lost"] == 1
             server.send(signal.SIGKILL)
-            seconds_until(lambda: not asked(page, "healthz")["healthy"])
+            soon(lambda: not asked(page, "healthz")["healthy"])
             server.start("--size", "640x480")
-            seconds_until(lambda: asked(page, "healthz")["healthy"])
+            soon(lambda: asked(page, "healthz")["healthy"])
             assert asked(page, "api/status")["frame"]["width"] == 640
             assert agent.poll() is None
         finally:
@@ -209,11 +203,6 @@ def test_an_agent_lives_through_it_and_blames_no_bundle(server, password, shapes
     assert PASSWORD not in said and "p%40ss" not in said
     assert not [fact for fact in store.journal if fact["event"] in ("bad", "ended", "rolled back")]
     told(record_property, agent_frozen_told_s=frozen_s, agent_back_s=back_s)
-
-
-def relens_device(*arguments: object) -> str:
-    command = [sys.executable, "-m", "relens", "device", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
 
 
 def asked(page: str, path: str) -> dict:

@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import time
-from collections.abc import Callable
 
 import pytest
 
@@ -52,20 +50,13 @@ def status(machine) -> dict:
     return json.loads(machine.relens("device", "status", "--state", "/var/lib/relens", "--json"))
 
 
-def soon(holds: Callable[[], object], seconds: float = 90) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.5)
-
-
 def test_the_unit_is_sound_and_exposes_little(service) -> None:
     assert service.run("systemd-analyze", "verify", UNIT) == ""
     exposed = service.run("systemd-analyze", "security", "--no-pager", "relens").splitlines()[-1]
     assert float(exposed.split(":")[1].split()[0]) <= 1.5, exposed
 
 
-def test_a_bundle_installed_by_root_is_run_and_confirmed_by_a_service_without_rights(service) -> None:
+def test_a_bundle_installed_by_root_is_run_and_confirmed_by_a_service_without_rights(service, soon) -> None:
     service.relens("device", "install", service.seen / "first.relens", "--state", "/var/lib/relens")
     (bundle,) = status(service)["bundles"]
 
@@ -78,7 +69,7 @@ def test_a_bundle_installed_by_root_is_run_and_confirmed_by_a_service_without_ri
     soon(lambda: status(service)["bundles"][0]["stage"] == "confirmed")
 
 
-def test_the_doctor_sees_the_service_its_bundle_and_its_camera(service) -> None:
+def test_the_doctor_sees_the_service_its_bundle_and_its_camera(service, soon) -> None:
     soon(lambda: status(service)["bundles"][0]["stage"] == "confirmed")
     paths = ("--settings", service.seen / "camera.toml", "--state", "/var/lib/relens")
     told = json.loads(service.relens("device", "doctor", *paths, "--json", check=False))
@@ -94,7 +85,7 @@ def test_the_doctor_sees_the_service_its_bundle_and_its_camera(service) -> None:
     assert "not ok  service    relens.service is inactive (dead)\n        systemctl enable --now relens.service" in told
 
 
-def test_the_next_one_is_brought_while_it_runs_and_one_goes_back_by_hand(service) -> None:
+def test_the_next_one_is_brought_while_it_runs_and_one_goes_back_by_hand(service, soon) -> None:
     (before,) = status(service)["bundles"]
     service.relens("device", "install", service.seen / "second.relens", "--state", "/var/lib/relens")
     soon(lambda: status(service)["active"] != before["id"] and not status(service)["starts"])
@@ -105,7 +96,7 @@ def test_the_next_one_is_brought_while_it_runs_and_one_goes_back_by_hand(service
     assert status(service)["active"] == before["id"]
 
 
-def test_an_agent_that_hangs_is_started_again(service) -> None:
+def test_an_agent_that_hangs_is_started_again(service, soon) -> None:
     hanging = shown(service, "MainPID")
     service.run("kill", "-STOP", hanging)
 
@@ -115,7 +106,7 @@ def test_an_agent_that_hangs_is_started_again(service) -> None:
     assert "Watchdog timeout" in service.run("journalctl", "--unit", "relens", "--no-pager")
 
 
-def test_a_bundle_that_takes_too_much_memory_dies_alone(service) -> None:
+def test_a_bundle_that_takes_too_much_memory_dies_alone(service, soon) -> None:
     start(service, "camera.toml", "MemoryMax=64M")
     agent = shown(service, "MainPID")
     soon(lambda: service.run("tail", "-n", "5", "/var/lib/relens/journal.jsonl").count("SIGKILL") >= 2)
@@ -125,7 +116,7 @@ def test_a_bundle_that_takes_too_much_memory_dies_alone(service) -> None:
     soon(lambda: shown(service, "StatusText").endswith(": runs"))
 
 
-def test_a_password_that_only_root_can_read_is_handed_over(service) -> None:
+def test_a_password_that_only_root_can_read_is_handed_over(service, soon) -> None:
     service.run("bash", "-c", f"umask 077; echo secret > {service.seen}/password")
     (service.place / "rtsp.toml").write_text(
         f'[camera]\nsource = "rtsp://cam@127.0.0.1:9/x"\npassword_file = "{service.seen}/password"\n'
