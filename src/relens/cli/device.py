@@ -46,7 +46,8 @@ def run(
         Path | None, typer.Option(envvar="RELENS_SETTINGS", help="A camera.toml; the options here go before it.")
     ] = None,
     camera: Annotated[
-        str | None, typer.Option(help="A clip, a folder of pictures, a V4L2 number or an rtsp:// address.")
+        str | None,
+        typer.Option(help="A clip, a folder of pictures, a V4L2 number, a named pipe or an rtsp:// address."),
     ] = None,
     state: State = HERE,
     page: Annotated[bool | None, typer.Option("--page/--no-page", help="Serve the live page.")] = None,

@@ -11,7 +11,9 @@ from relens.cli.options import AsJson
 
 def run(
     bundle: Annotated[Path, typer.Argument(help="A NAME.relens bundle.")],
-    camera: Annotated[str, typer.Option(help="A clip, a folder of pictures, a V4L2 number or an rtsp:// address.")],
+    camera: Annotated[
+        str, typer.Option(help="A clip, a folder of pictures, a V4L2 number, a named pipe or an rtsp:// address.")
+    ],
     frames: Annotated[int | None, typer.Option(min=1, help="Stop after so many frames, with a summary.")] = None,
     page: Annotated[bool, typer.Option(help="Serve the live page.")] = True,
     port: Annotated[int, typer.Option(help="The live page's port on 127.0.0.1; 0 takes a free one.")] = 8080,

@@ -24,8 +24,8 @@ def v4l2_number(source: str) -> int | None:
 class SourceSettings(Strict):
     """`[camera]`. name: what the camera is called elsewhere; None takes the host's name.
 
-    source: a V4L2 number, an `rtsp://` address, a clip or a folder of pictures. password_file: holds the password of
-    the user in the address, and nothing else; it is never logged or shown.
+    source: a V4L2 number, an `rtsp://` address, a named pipe, a clip or a folder of pictures. password_file: holds the
+    password of the user in the address, and nothing else; it is never logged or shown.
     """
 
     source: str

@@ -1,9 +1,10 @@
-"""Where frames come from: a clip, a folder of pictures, a V4L2 camera, an RTSP stream. One file a kind."""
+"""Where frames come from: a clip, a folder of pictures, V4L2, RTSP, a named pipe. One file a kind."""
 
 from pathlib import Path
 
 from relens.device.camera.camera import Camera as Camera
 from relens.device.camera.clip import Clip
+from relens.device.camera.fifo import Fifo
 from relens.device.camera.folder import Folder
 from relens.device.camera.rtsp import Rtsp
 from relens.device.camera.steady import Steady
@@ -23,8 +24,8 @@ def open_camera(
     """Choose a camera by what a user types; the loop opens it. A live one comes back by itself when it was away.
 
     Args:
-        text: `0` or `/dev/video0` for a V4L2 camera, an `rtsp://` address, a video file, a picture, or a folder of
-            pictures.
+        text: `0` or `/dev/video0` for a V4L2 camera, an `rtsp://` address, a named pipe, a video file, a picture, or a
+            folder of pictures.
         real_time: play files at their own pace; else as fast as frames are taken, without losing one.
         loop: begin a file or folder again at its end.
         patient: wait for a live camera that is not there yet.
@@ -45,6 +46,8 @@ def open_camera(
             f"there is no file or folder {path}",
             hint="name a video, a folder of pictures, an rtsp:// address, or a camera's number (ls /dev/video*)",
         )
+    if path.is_fifo():
+        return Steady(Fifo(path), patient=patient)
     if path.is_dir() or path.suffix.lower() in PICTURE_SUFFIXES:
         return Folder(path, real_time=real_time, loop=loop)
     return Clip(path, real_time=real_time, loop=loop)

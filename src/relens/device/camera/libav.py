@@ -27,14 +27,14 @@ class Video:
     """An opened video. Not safe for use from two threads.
 
     Args:
-        source: a path or an address.
+        source: a path, an address, or a file with `read`.
         options: what `av.open` takes.
 
     Raises:
         BROKEN: it cannot be opened, or has no pictures; so does `read` when it breaks off.
     """
 
-    def __init__(self, source: str, **options: Any) -> None:
+    def __init__(self, source: Any, **options: Any) -> None:
         self._container = av.open(source, **options)
         self._stream = self._container.streams.video[0]
         # One converter for all frames: `frame.to_ndarray(format=...)` builds one with its own threads each time,
