@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BLOCKED = ("tensorflow", "keras", "litert_quantizer", "pycocotools", "openvino", "tf_keras")
+BLOCKED = ("tensorflow", "keras", "litert_quantizer", "pycocotools", "openvino", "tf_keras", "cryptography")
 SCRIPT = """
 import importlib, pkgutil, sys
 class Refuse:

@@ -7,6 +7,7 @@
     ├── GoalMissed       everything worked and no candidate is good enough: change goals, data or recipe
     ├── EngineTrouble    an inference engine is missing or cannot run this graph: install or choose another
     ├── DeviceTrouble    camera, memory, ports: look at the machine
+    ├── DeliveryTrouble  keys, repositories: look at where a bundle comes from and goes to
     └── BadBundle        truncated, tampered or foreign bundle: get it again from where it was built
 
 Each error has a stable code, names the file, layer, tensor or key, and ends with the next command to type.
@@ -30,6 +31,12 @@ CODES: dict[str, str] = {
     "RL-DATA-002": "a picture cannot be read",
     "RL-DATA-003": "a label or annotation file cannot be used",
     "RL-DATA-004": "labels and model outputs do not fit together",
+    "RL-DELIVER-001": "a key cannot be used",
+    "RL-DELIVER-002": "this folder holds no repository, or keys lie in it",
+    "RL-DELIVER-003": "the repository cannot be reached",
+    "RL-DELIVER-004": "what the repository says is not trusted",
+    "RL-DELIVER-005": "what the repository says has expired, or this machine's clock is not set",
+    "RL-DELIVER-006": "this camera follows no repository",
     "RL-DEVICE-001": "the live page cannot listen at this address",
     "RL-DEVICE-002": "too many frames in a row failed",
     "RL-DEVICE-003": "this machine refused the bundle: an acceptance check failed",
@@ -154,6 +161,10 @@ class EngineTrouble(RelensError):
 
 class DeviceTrouble(RelensError):
     """The machine itself: camera, memory, ports."""
+
+
+class DeliveryTrouble(RelensError):
+    """The way from the desk to a camera: keys, repositories, the network between."""
 
 
 class BadBundle(RelensError):

@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from relens.cli import build, convert, device, doctor, initial, inspect, package, run, verify
+from relens.cli import build, convert, deliver, device, doctor, initial, inspect, package, run, verify
 from relens.errors import BadConfig, DeviceTrouble, GoalMissed, RelensError
 
 app = typer.Typer(
@@ -22,6 +22,10 @@ app.command("build")(build.build)
 app.command("package")(package.package)
 app.command("verify")(verify.verify)
 app.command("run")(run.run)
+app.command("keys")(deliver.keys)
+app.command("publish")(deliver.publish)
+app.command("refresh")(deliver.refresh)
+app.command("revoke")(deliver.revoke)
 app.command("doctor")(doctor.doctor)
 app.add_typer(device.app, name="device")
 

@@ -71,6 +71,22 @@ def run(
 
 
 @app.command()
+def enrol(
+    root: Annotated[Path, typer.Argument(help="1.root.json of the repository, brought by a way that can be trusted.")],
+    repository: Annotated[str, typer.Argument(help="Where it is: http(s)://... or a folder.")],
+    channel: Annotated[str, typer.Option(help="What this camera is to run.")] = "stable",
+    state: State = HERE,
+) -> None:
+    """Let this camera follow a channel of a signed repository: its agent asks for what is new by itself."""
+    from relens.cli.screen import say
+    from relens.device.agent.trust import enrol as follow
+
+    with _store(state) as store:
+        followed = follow(store, root, repository, channel)
+        say(f"{store.folder} follows {followed.channel} of {followed.repository}")
+
+
+@app.command()
 def service(
     settings: Annotated[Path, typer.Option(envvar="RELENS_SETTINGS", help="The camera.toml of this camera.")] = Path(
         "/etc/relens/camera.toml"

@@ -6,9 +6,10 @@ from importlib.metadata import PackageNotFoundError, version
 from relens.cli.options import AsJson
 
 PARTS = {
-    "camera side": ("ai-edge-litert", "numpy", "opencv-python-headless", "av", "starlette", "uvicorn"),
+    "camera side": ("ai-edge-litert", "numpy", "opencv-python-headless", "av", "starlette", "uvicorn", "tuf"),
     "workstation": ("tensorflow-cpu", "keras", "litert-quantizer", "pycocotools"),
     "openvino": ("openvino",),
+    "delivery": ("cryptography", "securesystemslib"),
 }
 
 
@@ -28,7 +29,7 @@ def doctor(as_json: AsJson = False) -> None:
     say(f"int8 on OpenVINO {'saturates (no VNNI)' if machine.int8_saturates else 'is exact'} here")
     for part, packages in parts.items():
         missing = [name for name, found in packages.items() if found is None]
-        extra = {"workstation": "build", "openvino": "openvino"}.get(part)
+        extra = {"workstation": "build", "openvino": "openvino", "delivery": "deliver"}.get(part)
         hint = f'missing {", ".join(missing)}: pip install "relens[{extra}]"' if missing else "complete"
         say(f"{part:<12} {hint}")
 

@@ -42,9 +42,13 @@ class SourceSettings(Strict):
 
 
 class AgentSettings(Strict):
-    """`[agent]`. confirm_after_s: a new bundle is confirmed after so many seconds of healthy frames."""
+    """`[agent]`. confirm_after_s: a new bundle is confirmed after so many seconds of healthy frames.
+
+    ask_every_s: the repository that the camera follows is asked so often, give or take a fifth.
+    """
 
     confirm_after_s: float = Field(default=60.0, ge=0)
+    ask_every_s: float = Field(default=300.0, gt=0)
 
 
 class KeepSettings(Strict):

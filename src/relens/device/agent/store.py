@@ -8,6 +8,7 @@
       inbox/            bundles for the agent to install, and its answers
       events/           what was noticed (`relens.device.events.log`)
       samples/          frames the model was unsure about (`relens.device.samples`)
+      trust/            what the camera follows (`relens.device.agent.trust`)
       journal.jsonl     what happened
       token, page       what opens the live page, and where it is
       agent.lock, store.lock

@@ -7,6 +7,7 @@ from threading import Event
 from typing import Any
 
 from relens.device.agent.arrival import INSTALL_S, bring_in_apart
+from relens.device.agent.follower import Follower
 from relens.device.agent.health import Report
 from relens.device.agent.heart import Heart
 from relens.device.agent.key import note_page
@@ -58,6 +59,7 @@ class Supervisor:
         self.store, self.settings, self.real_time = store, settings, real_time
         self.patience, self.say = patience or Patience(), say
         self._heart, self._post = Heart(), Post(store, settings)
+        self._follower = Follower(store, settings.agent.ask_every_s)
         self._stopping = Event()
 
     def stop(self) -> None:
@@ -72,6 +74,7 @@ class Supervisor:
         """
         with self.store.agent(), self._post:
             self.store.mend()
+            self._follower.start()
             while not self._stopping.is_set():
                 self._take_in(nullcontext)
                 standing = self.store.standing()
@@ -83,6 +86,7 @@ class Supervisor:
                 else:
                     self.store.start()
                     self._attend(standing.active)
+            self._follower.stop()
             self._heart.stop()
 
     def _take_in(self, quiet: Callable[[], AbstractContextManager[None]]) -> None:

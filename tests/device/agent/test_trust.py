@@ -1,0 +1,267 @@
+"""A camera that follows a repository on a real web server takes what is signed, new and whole, and nothing else."""
+
+import functools
+import http.server
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from relens.bundle import open_bundle
+from relens.deliver import KeyRing, create_repository, make_keys, publish, refresh, replace_key, repository, withdraw
+from relens.device.agent import Store
+from relens.device.agent.trust import enrol, fetch
+from relens.errors import DeliveryTrouble
+from relens.spec import camera_settings
+
+# python-tuf leaves its connections to the end of the process.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+PASSPHRASE = "correct horse"
+
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+    """Serves a folder; drips where the server is told to."""
+
+    def log_message(self, *said: object) -> None: ...
+
+    def copyfile(self, source, target) -> None:
+        if self.server.drips:
+            target.write(source.read(10))
+            target.flush()
+            time.sleep(self.server.drips)
+        else:
+            super().copyfile(source, target)
+
+
+class Server(http.server.ThreadingHTTPServer):
+    drips = 0.0
+    daemon_threads = True
+
+    def handle_error(self, request: object, address: object) -> None: ...
+
+
+@dataclass
+class Desk:
+    """A repository, its keys, and the web server that shows it."""
+
+    folder: Path
+    server: Server
+    write: Callable[..., Path]
+    names: list[str] = field(default_factory=list)
+
+    @property
+    def repository(self) -> Path:
+        return self.folder / "repository"
+
+    @property
+    def keys(self) -> KeyRing:
+        return KeyRing(self.folder / "keys", PASSPHRASE)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_address[1]}/repository"
+
+    def offer(self, name: str, channel: str = "stable", keys: KeyRing | None = None, folder: Path | None = None) -> str:
+        """Publish a bundle; its id."""
+        bundle = open_bundle(self.write(name), self.folder)
+        return publish(folder or self.repository, bundle, channel, keys or self.keys).bundle
+
+    def target(self) -> Path:
+        """The newest bundle's file."""
+        return max((self.repository / "targets").iterdir(), key=lambda file: file.stat().st_mtime_ns)
+
+
+@pytest.fixture
+def desk(tmp_path, write) -> Iterator[Desk]:
+    handler = functools.partial(Handler, directory=tmp_path)
+    with Server(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        desk = Desk(tmp_path, server, write)
+        make_keys(tmp_path / "keys", PASSPHRASE)
+        create_repository(desk.repository, desk.keys)
+        yield desk
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def camera(desk, tmp_path) -> Store:
+    store = Store(tmp_path / "state")
+    enrol(store, desk.repository / "metadata/1.root.json", desk.url)
+    return store
+
+
+def test_what_a_channel_offers_is_brought_once(desk, camera) -> None:
+    assert fetch(camera) is None, "nothing is offered yet"
+    desk.offer("other", channel="canary")
+    first = desk.offer("first")
+    assert fetch(camera) == first
+    assert fetch(camera) is None, "it waits in the inbox"
+    (file,) = camera.inbox.waiting()
+    assert camera.take(file).sha256.startswith(first)
+    file.unlink()
+    assert fetch(camera) is None, "it is here"
+
+    second = desk.offer("second")
+    camera.mark(second, "it failed here")
+    assert fetch(camera) is None, "it is not taken again"
+    withdraw(desk.repository, "stable", desk.keys)
+    assert fetch(camera) is None
+
+
+def test_a_repository_in_a_folder_is_one_too(desk, tmp_path) -> None:
+    bundle = desk.offer("first")
+    store = Store(tmp_path / "other state")
+    enrol(store, desk.repository / "metadata/1.root.json", str(desk.repository))
+    assert fetch(store) == bundle
+    shutil.move(desk.repository, tmp_path / "gone")
+    with pytest.raises(DeliveryTrouble, match="RL-DELIVER-003"):
+        fetch(store)
+
+
+def older_again(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rollback: what was signed once is shown again."""
+    shutil.rmtree(desk.repository)
+    shutil.copytree(desk.folder / "before", desk.repository)
+
+
+def frozen(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Freeze: nothing newer is shown, until it has expired."""
+    monkeypatch.setitem(repository.DAYS, "timestamp", -1)
+    refresh(desk.repository, desk.keys)
+
+
+def mixed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mix and match: an older list of bundles under the name of the newest."""
+    desk.offer("third")
+    newest = max((desk.repository / "metadata").glob("*.targets.json"), key=lambda file: int(file.name.split(".")[0]))
+    shutil.copy(desk.repository / "metadata/2.targets.json", newest)
+
+
+def foreign(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody else's repository at this address."""
+    shutil.rmtree(desk.repository)
+    keys = make_keys(desk.folder / "foreign keys", PASSPHRASE)
+    create_repository(desk.repository, keys)
+    for name in ("third", "fourth", "fifth"):
+        desk.offer(name, keys=keys)
+
+
+def tampered(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One byte of the bundle is another one."""
+    desk.offer("third")
+    content = bytearray(desk.target().read_bytes())
+    content[len(content) // 2] ^= 1
+    desk.target().write_bytes(content)
+
+
+def too_long(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More is sent than was signed for."""
+    desk.offer("third")
+    with desk.target().open("ab") as file:
+        file.write(bytes(1_000_000))
+
+
+def slow(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that begins to answer, and then says nothing."""
+    desk.offer("third")
+    desk.server.drips = 5.0
+
+
+def revoked(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever stole the keys publishes with one that counts no more."""
+    shutil.copytree(desk.folder / "keys", desk.folder / "stolen")
+    shutil.copytree(desk.repository, desk.folder / "stolen repository")
+    replace_key(desk.repository, desk.keys, "targets")
+    camera = Store(desk.folder / "state")
+    assert fetch(camera) is None, "the camera has heard of the new key"
+    for name in ("third", "fourth", "fifth"):
+        stolen = KeyRing(desk.folder / "stolen", PASSPHRASE)
+        desk.offer(name, keys=stolen, folder=desk.folder / "stolen repository")
+    shutil.rmtree(desk.repository)
+    shutil.copytree(desk.folder / "stolen repository", desk.repository)
+
+
+@pytest.mark.parametrize(
+    ("attack", "code"),
+    [
+        (older_again, "RL-DELIVER-004"),
+        (frozen, "RL-DELIVER-005"),
+        (mixed, "RL-DELIVER-004"),
+        (foreign, "RL-DELIVER-004"),
+        (tampered, "RL-DELIVER-004"),
+        (too_long, "RL-DELIVER-004"),
+        (slow, "RL-DELIVER-003"),
+        (revoked, "RL-DELIVER-004"),
+    ],
+)
+def test_an_attack_is_refused_and_nothing_of_it_is_kept(desk, camera, monkeypatch, attack, code) -> None:
+    desk.offer("first")
+    shutil.copytree(desk.repository, desk.folder / "before")
+    desk.offer("second")
+    fetch(camera)
+    for file in camera.inbox.waiting():
+        camera.take(file)
+        file.unlink()
+    known = sorted(camera.stored())
+    attack(desk, monkeypatch)
+
+    began = time.monotonic()
+    with pytest.raises(DeliveryTrouble, match=code) as caught:
+        fetch(camera, silent_s=1)
+
+    assert time.monotonic() - began < 15
+    assert caught.value.hint
+    assert (camera.inbox.waiting(), sorted(camera.stored())) == ([], known)
+    assert not (camera.folder / "trust/coming").exists()
+
+
+@pytest.mark.parametrize("name", ["targets", "online", "root"])
+def test_a_key_that_is_replaced_is_followed(desk, camera, name) -> None:
+    first = desk.offer("first")
+    assert fetch(camera) == first
+    replace_key(desk.repository, desk.keys, name)
+    second = desk.offer("second")
+    assert fetch(camera) == second
+    late = Store(desk.folder / "late")
+    enrol(late, desk.repository / "metadata/1.root.json", desk.url)
+    assert fetch(late) == second, "also by a camera that has slept meanwhile"
+
+
+def test_only_a_root_can_be_pinned(desk, tmp_path) -> None:
+    store = Store(tmp_path / "state")
+    for file in (desk.repository / "metadata/timestamp.json", tmp_path / "none", desk.write("first")):
+        with pytest.raises(DeliveryTrouble, match="RL-DELIVER-004"):
+            enrol(store, file, desk.url)
+    with pytest.raises(DeliveryTrouble, match="RL-DELIVER-006"):
+        fetch(store)
+
+
+def test_a_clock_that_is_not_set_judges_nothing(desk, camera, monkeypatch) -> None:
+    desk.offer("first")
+    monkeypatch.setattr(time, "time", lambda: 1000.0)
+    with pytest.raises(DeliveryTrouble, match=r"RL-DELIVER-005.*clock"):
+        fetch(camera)
+
+
+@pytest.mark.alone
+def test_an_agent_takes_what_is_published_and_runs_on_through_an_attack(
+    desk, camera, clip, tmp_path, running, until, monkeypatch
+) -> None:
+    first = desk.offer("first")
+    (tmp_path / "camera.toml").write_text(
+        f'[camera]\nsource = "{clip}"\n[page]\nserve = false\n[agent]\nconfirm_after_s = 0.5\nask_every_s = 0.5\n'
+    )
+    with running(camera, camera_settings(tmp_path / "camera.toml")):
+        until(lambda: camera.standing().good == first)
+        foreign(desk, monkeypatch)
+        until(lambda: any(fact["event"] == "repository away" for fact in camera.journal))
+        time.sleep(1)
+        assert camera.standing().good == camera.standing().active == first
+    why = next(fact["why"] for fact in camera.journal if fact["event"] == "repository away")
+    assert "RL-DELIVER-004" in why
