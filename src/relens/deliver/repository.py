@@ -72,16 +72,16 @@ class Signed(Repository):
     @property
     def targets_infos(self) -> dict[str, MetaFile]:
         """For `do_snapshot`."""
-        return {"targets.json": MetaFile(self._version("targets"))}
+        return {"targets.json": MetaFile(self.version("targets"))}
 
     @property
     def snapshot_info(self) -> MetaFile:
         """For `do_timestamp`."""
-        return MetaFile(self._version("snapshot"))
+        return MetaFile(self.version("snapshot"))
 
     def open(self, role: str) -> Metadata[Any]:
         """The newest version; version 0, without anything, where there is none."""
-        version = self._version(role)
+        version = self.version(role)
         if not version:
             signed = KINDS[role]()
             signed.version = 0
@@ -103,7 +103,8 @@ class Signed(Repository):
         self.do_snapshot(force=again)
         self.do_timestamp(force=again)
 
-    def _version(self, role: str) -> int:
+    def version(self, role: str) -> int:
+        """The newest; 0 where there is none."""
         if role == "timestamp":
             file = self.metadata / "timestamp.json"
             return int(Metadata.from_file(str(file)).signed.version) if file.exists() else 0
@@ -132,12 +133,12 @@ def create_repository(folder: Path, keys: KeyRing) -> Path:
     repository = Signed(folder, {name: [keys.signer(name)] for name in NAMES})
     for one in (repository.metadata, repository.files):
         one.mkdir(parents=True, exist_ok=True)
-    if not repository._version("root"):
+    if not repository.version("root"):
         with repository.edit_root() as root:
             root.consistent_snapshot = True
             for role, name in KEY_OF.items():
                 root.add_key(repository.signers[name][0].public_key, role)
-    if not repository._version("targets"):
+    if not repository.version("targets"):
         with repository.edit_targets():
             pass
     repository.settle()

@@ -218,7 +218,7 @@ def test_an_attack_is_refused_and_nothing_of_it_is_kept(desk, camera, monkeypatc
     assert time.monotonic() - began < 15
     assert caught.value.hint
     assert (camera.inbox.waiting(), sorted(camera.stored())) == ([], known)
-    assert not (camera.folder / "trust/coming").exists()
+    assert {one.name for one in (camera.folder / "trust").iterdir()} == {"follows.json", "metadata"}
 
 
 @pytest.mark.parametrize("name", ["targets", "online", "root"])

@@ -1,17 +1,18 @@
 """What a camera follows: a channel of a signed repository, whose root it has pinned (The Update Framework 1.0.34).
 
 STATE/trust/
-  root.json       pinned when the camera was enrolled
-  follows.json    {"repository": ..., "channel": ..., "enrolled_s": ...}
+  follows.json    {"repository": ..., "channel": ..., "enrolled_s": ..., "root": what was pinned then}
   metadata/       what the repository has said last: nothing older is taken any more
 """
 
 import hashlib
 import json
+import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -40,11 +41,12 @@ CHUNK = 1 << 16
 
 @dataclass(frozen=True)
 class Follows:
-    """repository: an `http(s)://` address or a folder, with `metadata/` and `targets/` in it."""
+    """repository: an `http(s)://` address or a folder, with `metadata/` and `targets/` in it. root: a signed JSON."""
 
     repository: str
     channel: str
     enrolled_s: float
+    root: str = field(repr=False)
 
 
 def enrol(store: Store, root: Path, repository: str, channel: str = "stable") -> Follows:
@@ -68,14 +70,13 @@ def enrol(store: Store, root: Path, repository: str, channel: str = "stable") ->
     except (RepositoryError, ValueError, AttributeError):
         raise _distrust(f"{root} is no root of trust", "take metadata/1.root.json of the repository") from None
     local = "://" not in repository
-    follows = Follows(str(Path(repository).expanduser().absolute()) if local else repository, channel, time.time())
+    place = str(Path(repository).expanduser().absolute()) if local else repository
+    follows = Follows(place, channel, time.time(), content.decode())
     folder = _folder(store)
     folder.mkdir(exist_ok=True)
-    for old in (folder / "metadata").glob("*.json"):  # of a repository that is followed no more
-        old.unlink()
-    write_whole(folder / "root.json", [content])
     write_whole(folder / "follows.json", [json.dumps(asdict(follows)).encode()])
     sync_folder(folder)
+    shutil.rmtree(folder / "metadata", ignore_errors=True)  # of a repository that is followed no more
     store.journal.note("enrolled", repository=follows.repository, channel=channel)
     return follows
 
@@ -115,12 +116,9 @@ def fetch(store: Store, silent_s: int = SILENT_S) -> str | None:
         offered = updater.get_targetinfo(f"{followed.channel}.relens")
         if offered is None or _is_here(store, offered):
             return None
-        coming = _folder(store) / "coming"
-        updater.download_target(offered, str(coming))
-    try:
-        store.inbox.put(coming.read_bytes())
-    finally:
-        coming.unlink()
+        with tempfile.TemporaryDirectory(prefix="coming-", dir=_folder(store)) as folder:
+            content = Path(updater.download_target(offered, f"{folder}/bundle")).read_bytes()
+    store.inbox.put(content)
     return _id(offered)
 
 
@@ -132,9 +130,12 @@ def _updater(store: Store, followed: Follows, silent_s: int) -> Updater:
     metadata = _folder(store) / "metadata"
     metadata.mkdir(exist_ok=True)
     fetcher = Urllib3Fetcher(silent_s, app_user_agent="relens") if remote else FolderFetcher()
-    root = (_folder(store) / "root.json").read_bytes()
     return Updater(
-        str(metadata), f"{base}/metadata/", target_base_url=f"{base}/targets/", fetcher=fetcher, bootstrap=root
+        str(metadata),
+        f"{base}/metadata/",
+        target_base_url=f"{base}/targets/",
+        fetcher=fetcher,
+        bootstrap=followed.root.encode(),
     )
 
 
@@ -178,7 +179,7 @@ def _explained(repository: str) -> Iterator[None]:
     except (DownloadError, HTTPError, OSError) as trouble:
         raise DeliveryTrouble(
             "RL-DELIVER-003",
-            f"{repository} cannot be reached: {str(trouble) or type(trouble).__name__}",
+            f"{repository} cannot be read, or kept here: {str(trouble) or type(trouble).__name__}",
             hint=f"curl -v {repository}/metadata/timestamp.json, from this camera",
         ) from None
 
