@@ -25,7 +25,7 @@ from tuf.repository import Repository
 from relens.bundle import Bundle
 from relens.deliver.keys import NAMES, KeyRing
 from relens.errors import BadConfig, DeliveryTrouble
-from relens.files import sync_folder, write_whole
+from relens.files import write_whole
 
 CHANNEL = r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}"
 DAYS = {"root": 1825, "targets": 730, "snapshot": 30, "timestamp": 30}
@@ -59,14 +59,11 @@ class Signed(Repository):
     Args:
         folder: of the repository.
         signers: by key name, those that this operation needs; a root that changes its own key is signed by both.
-        now: when it happens.
     """
 
-    def __init__(
-        self, folder: Path, signers: Mapping[str, Sequence[CryptoSigner]], now: datetime | None = None
-    ) -> None:
+    def __init__(self, folder: Path, signers: Mapping[str, Sequence[CryptoSigner]]) -> None:
         self.folder, self.signers = folder, signers
-        self.now = now or datetime.now(timezone.utc).replace(microsecond=0)
+        self.now = datetime.now(timezone.utc).replace(microsecond=0)
         self.metadata, self.files = folder / "metadata", folder / "targets"
 
     @property
@@ -96,7 +93,6 @@ class Signed(Repository):
         for signer in self.signers[KEY_OF[role]]:
             md.sign(signer, append=True)
         write_whole(self._file(role, md.signed.version), [md.to_bytes(JSONSerializer(compact=False))])
-        sync_folder(self.metadata)
 
     def settle(self, *, again: bool = False) -> None:
         """Let cameras see what was changed. again: sign even if nothing was, so that it stays current."""
@@ -169,7 +165,6 @@ def publish(folder: Path, bundle: Bundle, channel: str, keys: KeyRing) -> Publis
     file = repository.files / f"{target.hashes['sha256']}.{target.path}"
     if not file.exists():
         write_whole(file, [content])
-        sync_folder(repository.files)
     if repository.targets().targets.get(target.path) != target:
         with repository.edit_targets() as targets:
             targets.targets[target.path] = target

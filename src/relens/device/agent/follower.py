@@ -35,7 +35,7 @@ class Follower:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            if (self._store.folder / "trust" / "follows.json").exists():
+            if self._store.follows.exists():
                 self._ask()
             self._stopping.wait(self._every_s * random.uniform(1 - SPREAD, 1 + SPREAD))
 

@@ -95,9 +95,12 @@ def _outlets(store: Store) -> Iterator[OutletLine]:
     """None where the log cannot be read: who reads events is told why."""
     log = EventLog(store.events, KeepSettings())
     with closing(log), suppress(DeviceTrouble):
+        names = log.outlets()
+        if not names:  # the journal may be long
+            return
         notes = [fact for fact in store.journal if fact.get("event") in ("outlet away", "outlet back")]
         last = {fact.get("outlet"): fact for fact in notes}
-        for name in log.outlets():
+        for name in names:
             yield OutletLine(name, log.waiting(name), log.lost(name), last.get(name, {}).get("why"))
 
 

@@ -68,7 +68,7 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.bundles, self.bad, self.inbox = folder / "bundles", folder / "bad", Inbox(folder / "inbox")
-        self.events, self.samples = folder / "events", folder / "samples"
+        self.events, self.samples, self.follows = folder / "events", folder / "samples", folder / "trust/follows.json"
         try:
             for one in (self.bundles, self.bad, self.inbox.folder):
                 one.mkdir(parents=True, exist_ok=True)

@@ -33,7 +33,7 @@ from urllib3.exceptions import HTTPError
 from relens.device.agent.store import ID_DIGITS, Store
 from relens.device.events.log import CLOCK_SET_S
 from relens.errors import DeliveryTrouble
-from relens.files import sync_folder, write_whole
+from relens.files import write_whole
 
 SILENT_S = 20
 CHUNK = 1 << 16
@@ -74,8 +74,7 @@ def enrol(store: Store, root: Path, repository: str, channel: str = "stable") ->
     follows = Follows(place, channel, time.time(), content.decode())
     folder = _folder(store)
     folder.mkdir(exist_ok=True)
-    write_whole(folder / "follows.json", [json.dumps(asdict(follows)).encode()])
-    sync_folder(folder)
+    write_whole(store.follows, [json.dumps(asdict(follows)).encode()])
     shutil.rmtree(folder / "metadata", ignore_errors=True)  # of a repository that is followed no more
     store.journal.note("enrolled", repository=follows.repository, channel=channel)
     return follows
@@ -84,7 +83,7 @@ def enrol(store: Store, root: Path, repository: str, channel: str = "stable") ->
 def follows(store: Store) -> Follows | None:
     """What this camera follows; None when it was never enrolled."""
     try:
-        return Follows(**json.loads((_folder(store) / "follows.json").read_bytes()))
+        return Follows(**json.loads(store.follows.read_bytes()))
     except FileNotFoundError:
         return None
 
@@ -189,7 +188,7 @@ def _distrust(what: str, hint: str) -> DeliveryTrouble:
 
 
 def _folder(store: Store) -> Path:
-    return store.folder / "trust"
+    return store.follows.parent
 
 
 class FolderFetcher(FetcherInterface):
