@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from relens.cli import build, convert, deliver, device, doctor, initial, inspect, package, run, verify
+from relens.cli import build, convert, deliver, device, doctor, fleet, initial, inspect, package, run, verify
 from relens.errors import BadConfig, DeviceTrouble, GoalMissed, RelensError
 
 app = typer.Typer(
@@ -24,6 +24,9 @@ app.command("verify")(verify.verify)
 app.command("run")(run.run)
 app.command("keys")(deliver.keys)
 app.command("publish")(deliver.publish)
+app.command("deploy")(fleet.deploy)
+app.command("status")(fleet.status)
+app.command("rollback")(fleet.rollback)
 app.command("refresh")(deliver.refresh)
 app.command("revoke")(deliver.revoke)
 app.command("doctor")(doctor.doctor)

@@ -31,11 +31,11 @@ def keys(
     """Make the keys of a repository, encrypted, and the empty repository itself; what is there already stays."""
     from relens.cli.screen import say
 
-    with _installed():
+    with installed():
         from relens.deliver import create_repository, make_keys
 
     folder = keys.expanduser()
-    ring = make_keys(folder, _passphrase(passphrase_file, new=True))
+    ring = make_keys(folder, passphrase(passphrase_file, new=True))
     root = create_repository(repository, ring)
     say(f"{folder}: root.pem, targets.pem, online.pem; keep copies, and root.pem off the network")
     say(f"{root}: what a camera is enrolled with")
@@ -56,7 +56,7 @@ def publish(
     from relens.bundle import open_bundle
     from relens.cli.screen import say, say_json
 
-    with _installed():
+    with installed():
         from relens.deliver import publish as offer
 
     with tempfile.TemporaryDirectory(prefix="relens-") as folder:
@@ -72,7 +72,7 @@ def refresh(repository: Repository, keys: Keys = HOME, passphrase_file: Passphra
     """Sign a repository once more, so that cameras go on taking it for current; online.pem is enough."""
     from relens.cli.screen import say
 
-    with _installed():
+    with installed():
         from relens.deliver import refresh as sign
 
     say(f"{repository} is current until {sign(repository, _ring(keys, passphrase_file)):%Y-%m-%d %H:%M} UTC")
@@ -89,7 +89,7 @@ def revoke(
     from relens.cli.screen import say
     from relens.errors import BadConfig
 
-    with _installed():
+    with installed():
         from relens.deliver import NAMES, replace_key, withdraw
 
     if (channel is None) == (key is None) or key not in (None, *NAMES):
@@ -106,10 +106,11 @@ def revoke(
 def _ring(keys: Path, passphrase_file: Path | None) -> "KeyRing":
     from relens.deliver import KeyRing
 
-    return KeyRing(keys.expanduser(), _passphrase(passphrase_file))
+    return KeyRing(keys.expanduser(), passphrase(passphrase_file))
 
 
-def _passphrase(file: Path | None, *, new: bool = False) -> str:
+def passphrase(file: Path | None, *, new: bool = False) -> str:
+    """Of the keys: from a file, or asked for."""
     if file is not None:
         return file.read_text(encoding="utf-8").rstrip("\r\n")
     asked: str = typer.prompt("passphrase of the keys", hide_input=True, confirmation_prompt=new, err=True)
@@ -117,7 +118,8 @@ def _passphrase(file: Path | None, *, new: bool = False) -> str:
 
 
 @contextmanager
-def _installed() -> Iterator[None]:
+def installed() -> Iterator[None]:
+    """What is imported here may not be there."""
     from relens.errors import BadConfig
 
     try:

@@ -30,13 +30,19 @@ def install(
     bundle: Annotated[Path, typer.Argument(help="A NAME.relens bundle.")],
     state: State = HERE,
     again: Annotated[bool, typer.Option(help="Also if it failed on this camera before.")] = False,
+    wait: Annotated[
+        float | None, typer.Option(min=0, help="Wait until it is confirmed, for so many seconds at most.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check a bundle, accept it on this machine, then let it run on trial; a running agent takes it up at once."""
     from relens.device.agent import install as bring
+    from relens.device.agent import wait_confirmed
 
     with _store(state) as store:
-        bring(store, bundle, again=again)
+        taken = bring(store, bundle, again=again)
+        if wait is not None:
+            wait_confirmed(store, taken, wait)
         _tell(store, as_json)
 
 
@@ -68,6 +74,15 @@ def run(
         supervisor = Supervisor(store, asked, real_time=not fast, say=note)
         with stopped_by_signals(supervisor.stop):
             supervisor.run()
+
+
+@app.command()
+def remote(state: State = HERE) -> None:
+    """Do what a desk asks for on the standard input, a line of JSON each: `relens deploy` starts it over SSH."""
+    from relens.device.agent.remote import serve
+
+    with _store(state) as store:
+        serve(store)
 
 
 @app.command()

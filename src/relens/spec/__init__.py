@@ -1,5 +1,6 @@
 """What the user asks for: `relens.toml`, device profiles, goals. Frozen, strict, no model in sight."""
 
+from relens.spec.broker import BrokerSettings, TlsSettings
 from relens.spec.camera import (
     AgentSettings,
     CameraSettings,
@@ -8,7 +9,6 @@ from relens.spec.camera import (
     MqttSettings,
     SampleSettings,
     SourceSettings,
-    TlsSettings,
     WebhookSettings,
     camera_settings,
 )
@@ -49,6 +49,7 @@ __all__ = [
     "SCHEMES",
     "THIS_MACHINE",
     "AgentSettings",
+    "BrokerSettings",
     "CameraSettings",
     "ChannelsStep",
     "DataSpec",

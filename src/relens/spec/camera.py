@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from relens.errors import BadConfig
+from relens.spec.broker import BrokerSettings
 from relens.spec.events import PLAIN, EventRules
 from relens.spec.page import PageSettings, check_page
 from relens.spec.strict import Strict, validate
@@ -72,43 +73,20 @@ class SampleSettings(Strict):
     min_doubt: float = Field(default=0.6, ge=0, le=1)
 
 
-class TlsSettings(Strict):
-    """Files in PEM. ca: who may have signed the broker's certificate; None: whom this machine trusts."""
-
-    ca: Path | None = None
-    certificate: Path | None = None
-    key: Path | None = None
-
-    @model_validator(mode="after")
-    def _come_together(self) -> "TlsSettings":
-        if (self.certificate is None) != (self.key is None):
-            raise ValueError("certificate and key come together")
-        return self
-
-
-class MqttSettings(Strict):
+class MqttSettings(BrokerSettings):
     """`[mqtt]`: a broker (MQTT 3.1.1) that is told of every event, once at least and in order (QoS 1).
 
     topic: where events go; `{camera}` and `{event}` stand for their names. status_topic: retained `online` or
-    `offline`, the latter as the will. pictures: whether the event's JPEG goes along, in base64.
-    user, password_file: for brokers that ask for them. tls: `false` speaks without TLS, which is refused for a user.
+    `offline`, the latter as the will. state_topic: retained, what runs and how, for `relens status`. pictures: whether
+    the event's JPEG goes along, in base64.
     """
 
-    host: str = Field(min_length=1)
-    port: int = Field(default=8883, ge=1, le=65535)
     topic: str = Field(default="relens/{camera}/events/{event}", min_length=1)
     status_topic: str = Field(default="relens/{camera}/status", min_length=1)
+    state_topic: str = Field(default="relens/{camera}/state", min_length=1)
     pictures: bool = False
-    user: str | None = None
-    password_file: Path | None = None
-    tls: TlsSettings | None = TlsSettings()
 
-    @field_validator("tls", mode="before")
-    @classmethod
-    def _may_be_off(cls, tls: Any) -> Any:
-        return None if tls is False else tls
-
-    @field_validator("topic", "status_topic")
+    @field_validator("topic", "status_topic", "state_topic")
     @classmethod
     def _is_topic(cls, topic: str) -> str:
         try:
@@ -118,12 +96,6 @@ class MqttSettings(Strict):
         if any(sign in filled for sign in "+#\x00"):
             raise ValueError("a topic to publish to holds no + and no #")
         return topic
-
-    @model_validator(mode="after")
-    def _keeps_its_password(self) -> "MqttSettings":
-        if self.user is not None and self.tls is None:
-            raise ValueError("a password would go over the network in the clear: set tls, or leave user away")
-        return self
 
 
 class WebhookSettings(Strict):

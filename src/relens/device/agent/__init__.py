@@ -9,10 +9,24 @@ if TYPE_CHECKING:
     from relens.device.agent.inventory import Overview, overview
     from relens.device.agent.service import service_unit
     from relens.device.agent.standing import Standing
+    from relens.device.agent.status import CameraStatus, camera_status
     from relens.device.agent.store import Store
     from relens.device.agent.supervisor import Patience, Supervisor
+    from relens.device.agent.trial import wait_confirmed
 
-__all__ = ["Overview", "Patience", "Standing", "Store", "Supervisor", "install", "overview", "service_unit"]
+__all__ = [
+    "CameraStatus",
+    "Overview",
+    "Patience",
+    "Standing",
+    "Store",
+    "Supervisor",
+    "camera_status",
+    "install",
+    "overview",
+    "service_unit",
+    "wait_confirmed",
+]
 
 # Modules in here are processes, too (`python -m relens.device.agent.worker`): each loads what it needs.
 __getattr__ = on_first_use(
@@ -22,7 +36,9 @@ __getattr__ = on_first_use(
         "inventory": ["Overview", "overview"],
         "service": ["service_unit"],
         "standing": ["Standing"],
+        "status": ["CameraStatus", "camera_status"],
         "store": ["Store"],
         "supervisor": ["Patience", "Supervisor"],
+        "trial": ["wait_confirmed"],
     },
 )

@@ -1,5 +1,6 @@
 """What a camera holds, for people and machines."""
 
+import socket
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from enum import Enum
 from typing import Any
 
 from relens.device.agent.standing import Standing
+from relens.device.agent.status import CameraStatus, camera_status
 from relens.device.agent.store import ACCEPTED, Store, Stored
 from relens.device.events.log import EventLog
 from relens.errors import DeviceTrouble
@@ -61,9 +63,10 @@ class OutletLine:
 
 @dataclass(frozen=True, repr=False)
 class Overview:
-    """What runs, what it would go back to, every bundle here, and who is told of events."""
+    """What runs and how, what it would go back to, every bundle here, and who is told of events."""
 
     standing: Standing
+    status: CameraStatus
     bundles: tuple[Line, ...]
     outlets: tuple[OutletLine, ...] = ()
 
@@ -72,6 +75,7 @@ class Overview:
         return {
             **vars(self.standing),
             "fallback": self.standing.fallback,
+            "status": self.status.to_json(),
             "bundles": [vars(line) for line in self.bundles],
             "outlets": [vars(line) for line in self.outlets],
         }
@@ -79,7 +83,13 @@ class Overview:
     def __repr__(self) -> str:
         lines = [f"{one.id}  {one.stage.value:9}  {one.name}  ({one.note})" for one in self.bundles]
         lines = lines or ["no bundle on this camera yet: relens device install NAME.relens"]
-        return "\n".join([*lines, *map(str, self.outlets)])
+        return "\n".join([*lines, *self._running(), *map(str, self.outlets)])
+
+    def _running(self) -> Iterator[str]:
+        if self.status.frames_per_s is not None:
+            yield f"{self.status.frames_per_s:.1f} frames/s on {self.status.engine}"
+        if self.status.trouble:
+            yield f"last trouble: {self.status.trouble}"
 
 
 def overview(store: Store) -> Overview:
@@ -88,7 +98,7 @@ def overview(store: Store) -> Overview:
     order = {stage: place for place, stage in enumerate((Stage.CONFIRMED, Stage.ACTIVE, Stage.KEPT))}
     lines = [_line(store, standing, stored) for stored in store.stored().values()]
     lines.sort(key=lambda line: (order.get(line.stage, 9), line.id))
-    return Overview(standing, tuple(lines), tuple(_outlets(store)))
+    return Overview(standing, camera_status(store, socket.gethostname()), tuple(lines), tuple(_outlets(store)))
 
 
 def _outlets(store: Store) -> Iterator[OutletLine]:

@@ -1,14 +1,14 @@
 """Reads what one run of a bundle says of itself, and sees to it: camera, health, confirmation, systemd."""
 
 from collections.abc import Callable
-from time import monotonic
+from time import monotonic, time
 from typing import Any
 
 from relens.device.agent.health import Health, Limits, Report
 from relens.device.agent.heart import Heart
 from relens.device.agent.store import ACCEPTED, SEEN, Store
 
-REMEMBER_S = 60.0
+REMEMBER_S, PULSE_S = 60.0, 10.0
 SLOWER, LEAST_MS, MORE_MB = 3.0, 20.0, 200.0
 """How far a bundle without goals may be from its acceptance: times as slow, but never too slow below so many
 milliseconds; megabytes more, for page and camera, too."""
@@ -33,12 +33,14 @@ class Oversight:
         self._health = Health(limits(store, bundle))
         self._last: Report | None = None
         self._remember_s = monotonic()
+        self._pulse: Report | None = None
 
     def read(self, report: Report) -> str | None:
         """Why the bundle has to go, or None."""
         last, self._last = self._last, report
         self._watch_camera(last.trouble if last else None, report)
         self._beat(last.inferred if last else 0, report)
+        self._note_pulse(report)
         if why := self._health.judge(report):
             return why
         if self._health.healthy_s >= self.confirm_s and monotonic() > self._remember_s:
@@ -62,6 +64,14 @@ class Oversight:
             self.heart.beat(f"{self.bundle}: waits for its camera: {report.trouble}")
         elif report.inferred > inferred:
             self.heart.beat(f"{self.bundle}: runs")
+
+    def _note_pulse(self, report: Report) -> None:
+        """The frame rate since the last note; the first one soon."""
+        seconds = report.seconds - (self._pulse.seconds if self._pulse else 0.0)
+        if seconds >= (PULSE_S if self._pulse else 1.0):
+            frames = report.inferred - (self._pulse.inferred if self._pulse else 0)
+            self.store.beat(self.bundle, {"at_s": time(), "frames_per_s": round(frames / seconds, 1)})
+            self._pulse = report
 
     def _confirm(self, report: Report) -> None:
         """It has been healthy for long enough."""

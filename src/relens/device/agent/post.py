@@ -5,6 +5,7 @@ from contextlib import suppress
 from time import monotonic, sleep
 from types import TracebackType
 
+from relens.device.agent.bulletin import Bulletin
 from relens.device.agent.store import Store
 from relens.device.events.log import EventLog
 from relens.device.outlets import Courier, CourierStatus, open_outlets
@@ -31,7 +32,8 @@ class Post:
 
     def __init__(self, store: Store, settings: CameraSettings) -> None:
         self.log = event_log(store, settings)
-        outlets = open_outlets(settings, camera_name(settings))
+        camera = camera_name(settings)
+        outlets = open_outlets(settings, camera, Bulletin(store, camera))
         self.couriers = [Courier(self.log, outlet, store.journal.note) for outlet in outlets]
         self._prune_s = monotonic()
 

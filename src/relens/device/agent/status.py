@@ -1,14 +1,20 @@
 """What is told of a camera from afar: the same words whoever carried its bundle."""
 
+import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from time import time
 from typing import Any
 
-AWAY = "away"
-"""The stage of a camera that nothing is heard of."""
+from pydantic import TypeAdapter
 
-EMPTY = "empty"
-"""The stage of a camera without a bundle."""
+from relens.device.agent.store import ACCEPTED, PULSE, Store
+
+EMPTY, ACTIVE, CONFIRMED, AWAY = "empty", "active", "confirmed", "away"
+FRESH_S = 30.0
+ENDS = {"camera back": "camera lost", "repository back": "repository away", "outlet back": "outlet away"}
+TROUBLES = ("bad", "ended", "refused", "no live page", "event log set aside", *ENDS.values())
 
 
 @dataclass(frozen=True)
@@ -16,8 +22,9 @@ class CameraStatus:
     """One camera.
 
     bundle, name: what runs, by the first 12 digits of its SHA-256 and by its name. stage: `confirmed`, `active` (on
-    trial), `empty` or `away`. since: since when, ISO 8601 in UTC. frames_per_s: of late. engine: what infers.
-    trouble: the last error, or why nothing is heard. bad: what has failed there, by id, and why.
+    trial), `empty`, or `away` when nothing is heard of the camera. since: since when, ISO 8601 in UTC.
+    frames_per_s: of late. engine: what infers. trouble: the last error and when it was, or why nothing is heard.
+    channel: what it follows in a repository, or None. bad: what has failed there, by id, and why.
     """
 
     camera: str
@@ -28,6 +35,7 @@ class CameraStatus:
     frames_per_s: float | None = None
     engine: str = ""
     trouble: str | None = None
+    channel: str | None = None
     bad: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -36,5 +44,60 @@ class CameraStatus:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "CameraStatus":
-        """What `to_json` gave."""
-        return cls(**values)
+        """What `to_json` gave; what a newer camera says beside it is passed over.
+
+        Raises:
+            ValueError: it says something else.
+        """
+        known = {key: value for key, value in values.items() if key in cls.__dataclass_fields__}
+        return TypeAdapter(cls).validate_python(known)
+
+
+def camera_status(store: Store, camera: str) -> CameraStatus:
+    """Read it from the camera's disk.
+
+    Args:
+        store: the disk.
+        camera: what it is called.
+    """
+    standing, stored = store.standing(), store.stored()
+    bad = {one.id: one.bad for one in stored.values() if one.bad is not None}
+    since, trouble = _history(store, standing.active)
+    channel = _channel(store)
+    if standing.active is None:
+        return CameraStatus(camera, EMPTY, since=since, trouble=trouble, channel=channel, bad=bad)
+    accepted = store.facts(standing.active, ACCEPTED) or {}
+    pulse = store.facts(standing.active, PULSE) or {}
+    return CameraStatus(
+        camera,
+        ACTIVE if standing.on_trial else CONFIRMED,
+        standing.active,
+        accepted.get("name", ""),
+        since,
+        pulse.get("frames_per_s") if time() - pulse.get("at_s", 0.0) < FRESH_S else None,
+        accepted.get("engine", ""),
+        trouble,
+        channel,
+        bad,
+    )
+
+
+def _channel(store: Store) -> str | None:
+    """Read without what checks signatures: the file is the camera's own."""
+    with suppress(OSError, ValueError, KeyError):
+        return str(json.loads(store.follows.read_bytes())["channel"])
+    return None
+
+
+def _history(store: Store, active: str | None) -> tuple[str | None, str | None]:
+    """Since when it stands as it does, and the last error that has not passed."""
+    since, trouble, kind = None, None, ""
+    for fact in store.journal:
+        event, at = fact.get("event", ""), fact.get("at", "")
+        if event in ("active", "confirmed", "rolled back") and fact.get("active") == active:
+            since = at
+        elif event in TROUBLES:
+            kind, trouble = event, f"{at[:16].replace('T', ' ')} {event}: {fact.get('why', '')}"
+        elif ENDS.get(event) == kind:
+            trouble, kind = None, ""
+    return since, trouble

@@ -4,7 +4,7 @@
       standing          -> "active.good.before.starts"   a cell: a symbolic link whose target is the text
       bad/ID            -> why it failed here            a cell
       bundles/ID/       bundle.relens and its model, whole or not there; accepted.json once its golden frames have
-                        held here, seen.json once it has shown something
+                        held here, seen.json once it has shown something, pulse.json while it runs
       inbox/            bundles for the agent to install, and its answers
       events/           what was noticed (`relens.device.events.log`)
       samples/          frames the model was unsure about (`relens.device.samples`)
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 ID_DIGITS = 12
 FILE = "bundle.relens"
-ACCEPTED, SEEN = "accepted.json", "seen.json"
+ACCEPTED, SEEN, PULSE = "accepted.json", "seen.json", "pulse.json"
 AGENT_LOCK = "agent.lock"
 NOTHING = "-"
 
@@ -232,8 +232,15 @@ class Store:
         with suppress(OSError):
             write_whole(self.bundles / bundle / SEEN, [json.dumps(seen).encode()])
 
+    def beat(self, bundle: str, pulse: Mapping[str, float]) -> None:
+        """Note how a bundle runs right now, now and then: not worth a write that waits for the disk."""
+        with suppress(OSError):
+            file = self.bundles / bundle / PULSE
+            file.with_name(f".{PULSE}").write_text(json.dumps(pulse), encoding="utf-8")
+            file.with_name(f".{PULSE}").replace(file)
+
     def facts(self, bundle: str, name: str) -> Any:
-        """What was noted of a bundle, `ACCEPTED` or `SEEN`; None when there is nothing that can be read."""
+        """What was noted of a bundle, `ACCEPTED`, `SEEN` or `PULSE`; None when there is nothing that can be read."""
         try:
             return json.loads((self.bundles / bundle / name).read_bytes())
         except (OSError, ValueError):

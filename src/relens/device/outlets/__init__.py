@@ -1,19 +1,20 @@
 """Who is told of events: brokers, web addresses, files; each behind a courier that loses nothing while it is away."""
 
 from relens.device.outlets.courier import Courier, CourierStatus
-from relens.device.outlets.outlet import Outlet, Receipt
+from relens.device.outlets.outlet import News, Outlet, Receipt
 from relens.errors import BadConfig
 from relens.spec.camera import CameraSettings
 
-__all__ = ["Courier", "CourierStatus", "Outlet", "Receipt", "open_outlets"]
+__all__ = ["Courier", "CourierStatus", "News", "Outlet", "Receipt", "open_outlets"]
 
 
-def open_outlets(settings: CameraSettings, camera: str) -> list[Outlet]:
+def open_outlets(settings: CameraSettings, camera: str, bulletin: News | None = None) -> list[Outlet]:
     """Every outlet that a `camera.toml` names; none is connected yet.
 
     Args:
         settings: with `[mqtt]`, `[webhook]`, `[lines]` or none of them.
         camera: what the camera is called elsewhere.
+        bulletin: how it is, for outlets that tell.
 
     Raises:
         BadConfig: RL-CONFIG-006 when a library that one needs is not installed.
@@ -36,5 +37,5 @@ def open_outlets(settings: CameraSettings, camera: str) -> list[Outlet]:
                 f"[mqtt] needs {missing.name}, and it is not installed",
                 hint="pip install paho-mqtt",
             ) from None
-        found.append(Mqtt(settings.mqtt, camera))
+        found.append(Mqtt(settings.mqtt, camera, bulletin))
     return found

@@ -2,27 +2,23 @@
 
 import json
 import socket
-import ssl
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
-from paho.mqtt.client import MQTT_ERR_SUCCESS, Client, MQTTv311
-from paho.mqtt.enums import CallbackAPIVersion, LogLevel
+from paho.mqtt.client import MQTT_ERR_SUCCESS, Client
+from paho.mqtt.enums import LogLevel
 from paho.mqtt.reasoncodes import ReasonCode
 
-from relens.device.credentials import credential
 from relens.device.events.log import Entry
-from relens.device.outlets.outlet import Receipt, payload, read_secret, why_away
+from relens.device.outlets.broker import broker_client
+from relens.device.outlets.outlet import News, Receipt, payload, why_away
 from relens.errors import DeviceTrouble
 from relens.spec.camera import MqttSettings
 
 WINDOW = 20
 """Events on their way at the same time; paho's own limit, too."""
-
-REACH_S = 5.0
-"""For TCP and for TLS, each."""
 
 ANSWER_S = 10.0
 """Until the broker greets, or acknowledges the oldest event on its way."""
@@ -48,9 +44,12 @@ class Mqtt:
 
     name = "mqtt"
 
-    def __init__(self, settings: MqttSettings, camera: str, *, answer_s: float = ANSWER_S) -> None:
-        self._settings, self.camera, self._answer_s = settings, camera, answer_s
+    def __init__(
+        self, settings: MqttSettings, camera: str, bulletin: News | None = None, *, answer_s: float = ANSWER_S
+    ) -> None:
+        self._settings, self.camera, self._answer_s, self._bulletin = settings, camera, answer_s, bulletin
         self._status_topic = settings.status_topic.format(camera=camera, event="status")
+        self._state_topic = settings.state_topic.format(camera=camera, event="state")
         self._client: Client | None = None
         self._greeting: ReasonCode | None = None
         self._acknowledged: set[int] = set()
@@ -72,11 +71,15 @@ class Mqtt:
         if greeting.is_failure:
             raise self._away(f"it refuses this camera: {greeting}")
         client.publish(self._status_topic, ONLINE, qos=1, retain=True)
+        if self._bulletin is not None:
+            self._bulletin.forget()
 
     def send(self, entries: Sequence[Entry]) -> Iterator[Receipt]:
         """Publish them, with so many on their way at the same time as `WINDOW`."""
         if self._client is None or self._client.loop(timeout=0) != MQTT_ERR_SUCCESS:
             raise self._away(self._hung_up("there was anything to say"))
+        if self._bulletin is not None and (news := self._bulletin.news()) is not None:
+            self._client.publish(self._state_topic, json.dumps(news), qos=1, retain=True)
         rest, in_flight = deque(entries), deque[tuple[int, int | DeviceTrouble]]()
         while rest or in_flight:
             while rest and len(in_flight) < (1 if rest[0].number <= self._last_in_flight else WINDOW):
@@ -107,35 +110,13 @@ class Mqtt:
             pass  # it was gone already
 
     def _new_client(self) -> Client:
-        settings = self._settings
-        client = Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=f"relens-{self.camera}",
-            clean_session=True,
-            protocol=MQTTv311,
-            reconnect_on_failure=False,
-        )
-        client.connect_timeout = REACH_S
-        client.on_connect, client.on_publish, client.on_log = self._greeted, self._published, self._logged
-        client.will_set(self._status_topic, OFFLINE, qos=1, retain=True)
-        if settings.tls is not None:
-            client.tls_set_context(self._trust())
-        if settings.user is not None:
-            password = None if settings.password_file is None else read_secret(settings.password_file)
-            client.username_pw_set(settings.user, password)
-        return client
-
-    def _trust(self) -> ssl.SSLContext:
-        tls = self._settings.tls
-        assert tls is not None
         try:
-            context = ssl.create_default_context(cafile=tls.ca)
-            if tls.certificate is not None and tls.key is not None:
-                # A key with a passphrase would be asked for at the terminal.
-                context.load_cert_chain(credential(tls.certificate), credential(tls.key), password=lambda: "")
+            client = broker_client(self._settings, f"relens-{self.camera}")
         except (OSError, ValueError) as trouble:
             raise self._away(f"the files in [mqtt.tls] cannot be used: {why_away(trouble)}") from None
-        return context
+        client.on_connect, client.on_publish, client.on_log = self._greeted, self._published, self._logged
+        client.will_set(self._status_topic, OFFLINE, qos=1, retain=True)
+        return client
 
     def _publish(self, client: Client, entry: Entry) -> int | DeviceTrouble:
         """The message's id, or why no broker can take it."""

@@ -41,6 +41,16 @@ class Outlet(Protocol):
         """Leave it in good order, or what is left of it; never raises."""
 
 
+class News(Protocol):
+    """How the camera is, for outlets that tell."""
+
+    def forget(self) -> None:
+        """Whoever is told next has heard nothing yet."""
+
+    def news(self) -> dict[str, Any] | None:
+        """Plain values; None when there is nothing new."""
+
+
 def payload(entry: Entry, camera: str, *, picture: bool) -> dict[str, Any]:
     """What an outlet is told: an event's facts, its number, the camera, and its JPEG in base64 when asked for."""
     told = {**entry.facts, "number": entry.number, "camera": camera}
