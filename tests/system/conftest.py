@@ -1,5 +1,6 @@
 """A machine with systemd: this one's files under an overlay, booted in a container of its own."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -8,11 +9,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 CODE, PLACE = Path("/opt/relens-test"), Path("/mnt/relens-test")
+UNIT = "/etc/systemd/system/relens.service"
+# The tests' copy of relens is not installed there; and nobody likes to wait for a minute.
+DROP_IN = "[Service]\nEnvironment=PYTHONPATH={code}/src\nWatchdogSec=15\n"
 BOOT = """
 set -e
 for group in /sys/fs/cgroup/*/; do
@@ -50,6 +55,31 @@ class Machine:
     def relens(self, *arguments: object, check: bool = True) -> str:
         """Run a relens command as root."""
         return self.run(CODE / ".venv/bin/python", "-m", "relens", *arguments, check=check)
+
+    def near(self, *command: object) -> list[str]:
+        """A command of this machine's that sees only that one's network."""
+        return ["nsenter", "-t", str(self.first), "-n", *map(str, command)]
+
+    def start_service(self, settings: str, more: str = "") -> None:
+        """Run a camera as a service. settings: a file in its place. more: lines for the unit."""
+        unit = self.relens("device", "service", "--settings", self.seen / settings)
+        (self.place / "unit").write_text(unit)
+        (self.place / "drop-in").write_text(DROP_IN.format(code=self.code) + more)
+        self.run("cp", self.seen / "unit", UNIT)
+        self.run("install", "-D", "--mode=644", self.seen / "drop-in", f"{UNIT}.d/test.conf")
+        self.run("systemctl", "daemon-reload")
+        self.run("systemctl", "restart", "relens", check=False)
+        said = self.run("journalctl", "--unit", "relens", "--no-pager", "--lines", "30", check=False)
+        assert self.shown("ActiveState") == "active", said
+
+    def shown(self, key: str) -> str:
+        """A property of the service."""
+        return self.run("systemctl", "show", "relens", "--property", key, "--value").strip()
+
+    def status(self) -> dict[str, Any]:
+        """Of the camera."""
+        found: dict[str, Any] = json.loads(self.relens("device", "status", "--state", "/var/lib/relens", "--json"))
+        return found
 
 
 @pytest.fixture(scope="session")

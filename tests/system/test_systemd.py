@@ -8,8 +8,6 @@ import pytest
 pytestmark = pytest.mark.system
 
 UNIT = "/etc/systemd/system/relens.service"
-# The tests' copy of relens is not installed there; and nobody likes to wait for a minute.
-DROP_IN = "[Service]\nEnvironment=PYTHONPATH={code}/src\nWatchdogSec=15\n"
 
 
 @pytest.fixture(scope="module")
@@ -25,29 +23,8 @@ def service(machine, shapes):
         f'[camera]\nsource = "{machine.seen}/pictures"\nname = "yard"\n[page]\nport = 0\n[agent]\nconfirm_after_s = 5\n'
     )
     machine.run("bash", "-c", f"cd {machine.seen} && chmod -R a+rX .")
-    start(machine, "camera.toml")
+    machine.start_service("camera.toml")
     return machine
-
-
-def start(machine, settings: str, more: str = "") -> None:
-    unit = machine.relens("device", "service", "--settings", machine.seen / settings)
-    (machine.place / "unit").write_text(unit)
-    (machine.place / "drop-in").write_text(DROP_IN.format(code=machine.code) + more)
-    machine.run("cp", machine.seen / "unit", UNIT)
-    machine.run("install", "-D", "--mode=644", machine.seen / "drop-in", f"{UNIT}.d/test.conf")
-    machine.run("systemctl", "daemon-reload")
-    machine.run("systemctl", "restart", "relens", check=False)
-    said = machine.run("journalctl", "--unit", "relens", "--no-pager", "--lines", "30", check=False)
-    assert shown(machine, "ActiveState") == "active", said
-
-
-def shown(machine, key: str) -> str:
-    """A property of the unit."""
-    return machine.run("systemctl", "show", "relens", "--property", key, "--value").strip()
-
-
-def status(machine) -> dict:
-    return json.loads(machine.relens("device", "status", "--state", "/var/lib/relens", "--json"))
 
 
 def test_the_unit_is_sound_and_exposes_little(service) -> None:
@@ -58,19 +35,19 @@ def test_the_unit_is_sound_and_exposes_little(service) -> None:
 
 def test_a_bundle_installed_by_root_is_run_and_confirmed_by_a_service_without_rights(service, soon) -> None:
     service.relens("device", "install", service.seen / "first.relens", "--state", "/var/lib/relens")
-    (bundle,) = status(service)["bundles"]
+    (bundle,) = service.status()["bundles"]
 
-    soon(lambda: shown(service, "StatusText") == f"{bundle['id']}: runs")
-    assert shown(service, "ActiveState") == "active"
-    user = service.run("stat", "-c", "%U", f"/proc/{shown(service, 'MainPID')}").strip()
+    soon(lambda: service.shown("StatusText") == f"{bundle['id']}: runs")
+    assert service.shown("ActiveState") == "active"
+    user = service.run("stat", "-c", "%U", f"/proc/{service.shown('MainPID')}").strip()
     assert user == "relens"
     owners = service.run("bash", "-c", "find /var/lib/private/relens -printf '%u\\n' | sort -u").split()
     assert owners == ["relens"], owners
-    soon(lambda: status(service)["bundles"][0]["stage"] == "confirmed")
+    soon(lambda: service.status()["bundles"][0]["stage"] == "confirmed")
 
 
 def test_the_doctor_sees_the_service_its_bundle_and_its_camera(service, soon) -> None:
-    soon(lambda: status(service)["bundles"][0]["stage"] == "confirmed")
+    soon(lambda: service.status()["bundles"][0]["stage"] == "confirmed")
     paths = ("--settings", service.seen / "camera.toml", "--state", "/var/lib/relens")
     told = json.loads(service.relens("device", "doctor", *paths, "--json", check=False))
     found = {one["name"]: one for one in told["findings"]}
@@ -86,34 +63,34 @@ def test_the_doctor_sees_the_service_its_bundle_and_its_camera(service, soon) ->
 
 
 def test_the_next_one_is_brought_while_it_runs_and_one_goes_back_by_hand(service, soon) -> None:
-    (before,) = status(service)["bundles"]
+    (before,) = service.status()["bundles"]
     service.relens("device", "install", service.seen / "second.relens", "--state", "/var/lib/relens")
-    soon(lambda: status(service)["active"] != before["id"] and not status(service)["starts"])
+    soon(lambda: service.status()["active"] != before["id"] and not service.status()["starts"])
 
     service.relens("device", "rollback", "--state", "/var/lib/relens")
 
-    soon(lambda: shown(service, "StatusText") == f"{before['id']}: runs")
-    assert status(service)["active"] == before["id"]
+    soon(lambda: service.shown("StatusText") == f"{before['id']}: runs")
+    assert service.status()["active"] == before["id"]
 
 
 def test_an_agent_that_hangs_is_started_again(service, soon) -> None:
-    hanging = shown(service, "MainPID")
+    hanging = service.shown("MainPID")
     service.run("kill", "-STOP", hanging)
 
-    soon(lambda: shown(service, "MainPID") not in ("0", hanging))
+    soon(lambda: service.shown("MainPID") not in ("0", hanging))
 
-    soon(lambda: shown(service, "StatusText").endswith(": runs"))
+    soon(lambda: service.shown("StatusText").endswith(": runs"))
     assert "Watchdog timeout" in service.run("journalctl", "--unit", "relens", "--no-pager")
 
 
 def test_a_bundle_that_takes_too_much_memory_dies_alone(service, soon) -> None:
-    start(service, "camera.toml", "MemoryMax=64M")
-    agent = shown(service, "MainPID")
+    service.start_service("camera.toml", "MemoryMax=64M")
+    agent = service.shown("MainPID")
     soon(lambda: service.run("tail", "-n", "5", "/var/lib/relens/journal.jsonl").count("SIGKILL") >= 2)
-    assert (shown(service, "MainPID"), shown(service, "NRestarts")) == (agent, "0")
+    assert (service.shown("MainPID"), service.shown("NRestarts")) == (agent, "0")
 
-    start(service, "camera.toml")
-    soon(lambda: shown(service, "StatusText").endswith(": runs"))
+    service.start_service("camera.toml")
+    soon(lambda: service.shown("StatusText").endswith(": runs"))
 
 
 def test_a_password_that_only_root_can_read_is_handed_over(service, soon) -> None:
@@ -121,9 +98,9 @@ def test_a_password_that_only_root_can_read_is_handed_over(service, soon) -> Non
     (service.place / "rtsp.toml").write_text(
         f'[camera]\nsource = "rtsp://cam@127.0.0.1:9/x"\npassword_file = "{service.seen}/password"\n'
     )
-    start(service, "rtsp.toml")
+    service.start_service("rtsp.toml")
 
-    soon(lambda: "waits for its camera" in shown(service, "StatusText"))
+    soon(lambda: "waits for its camera" in service.shown("StatusText"))
 
-    why = shown(service, "StatusText")
+    why = service.shown("StatusText")
     assert "cannot be opened" in why and "no password" not in why, why

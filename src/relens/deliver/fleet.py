@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from relens.bundle import Bundle
-from relens.deliver.boxes import Boxes
 from relens.deliver.carrier import Carrier
 from relens.deliver.plan import Outcome, Plan
 from relens.deliver.rollout import DONE, Journal, Roller, Verdict, begin
 from relens.device.agent.status import CameraStatus
-from relens.errors import BadConfig, DeliveryTrouble
+from relens.errors import DeliveryTrouble
 from relens.spec.fleet import Fleet, load_fleet, single
 
 Say = Callable[[str], None]
@@ -93,7 +92,7 @@ def check(verdict: Verdict, bundle: str, target: str) -> None:
     wrong = [name for name, one in verdict.outcomes.items() if one is not Outcome.CONFIRMED]
     told = "; ".join(f"{name}: {verdict.whys.get(name, 'not confirmed yet')}" for name in sorted(wrong)[:5])
     more = f"; and {len(wrong) - 5} more" if len(wrong) > 5 else ""
-    if verdict.end != DONE and len(verdict.outcomes) > 1:
+    if verdict.end != DONE and len(verdict.plan) > 1:
         raise DeliveryTrouble(
             "RL-DELIVER-011",
             f"the rollout of {bundle} was stopped and {verdict.end}: {len(wrong)} of {len(verdict.outcomes)} cameras "
@@ -109,9 +108,14 @@ def check(verdict: Verdict, bundle: str, target: str) -> None:
 
 
 def _carrier(fleet: Fleet, passphrase: Callable[[], str]) -> Carrier:
-    if fleet.cameras:
-        return Boxes(fleet)
-    raise BadConfig("RL-CONFIG-003", "not built yet", hint="[[cameras]]")
+    """Each needs its own libraries, and no other."""
+    if fleet.repository is not None:
+        from relens.deliver.channel import Channel
+
+        return Channel(fleet.repository, fleet.reports, passphrase)
+    from relens.deliver.boxes import Boxes
+
+    return Boxes(fleet)
 
 
 def _state() -> Path:

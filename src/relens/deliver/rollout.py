@@ -45,6 +45,7 @@ class Verdict:
     failed or are silent.
     """
 
+    plan: Plan
     end: str
     outcomes: Mapping[str, Outcome]
     statuses: Mapping[str, CameraStatus]
@@ -137,7 +138,7 @@ class Roller:
             if self._too_many():
                 return self._stop(rollout, statuses)
         self._journal.write(Rollout(plan, rollout.step, DONE))
-        return Verdict(DONE, self._outcomes, statuses, self._whys)
+        return Verdict(plan, DONE, self._outcomes, statuses, self._whys)
 
     def _settle(self, cameras: Sequence[str], bundle: str) -> Mapping[str, CameraStatus]:
         """Look until nobody is waited for, or too many have failed."""
@@ -176,4 +177,4 @@ class Roller:
                 self._say(f"{handed.camera}: {handed.refusal or 'went back'}")
             statuses = self._carrier.statuses()
         self._journal.write(Rollout(plan, rollout.step, end))
-        return Verdict(end, self._outcomes, statuses, self._whys)
+        return Verdict(plan, end, self._outcomes, statuses, self._whys)
