@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= live
 
-.PHONY: setup demo test test-system check format bench soak browser broker nspawn compiler rtsp lock clean
+.PHONY: setup demo test test-system check format bench soak browser broker nspawn compiler rtsp sshd lock clean
 
 setup: $(VENV)/.installed
 
@@ -28,7 +28,7 @@ test: setup browser broker
 	$(BIN)/python -m pytest -m "alone and not system"
 
 # Slow, or about the machine itself: a light install in an environment of its own, a service in a booted systemd.
-test-system: setup broker nspawn compiler rtsp
+test-system: setup broker nspawn compiler rtsp sshd
 	$(BIN)/python -m pytest -m system
 
 check: setup
@@ -84,6 +84,12 @@ rtsp:
 		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
 		apt-get update -qq && apt-get install -y -qq $(RTSP) >/dev/null; } || \
 		echo "no RTSP server here: its test is skipped (install the packages $(RTSP))"
+
+# A camera box reached over a real sshd; without it, or without sudo, its test is skipped, in CI it fails.
+sshd:
+	@{ command -v sudo && test -x /usr/sbin/sshd; } >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+		apt-get update -qq && apt-get install -y -qq openssh-server sudo >/dev/null; } || \
+		echo "no sshd or no sudo here: SSH's test is skipped (install the packages openssh-server, sudo)"
 
 # Both lock files, from pyproject.toml.
 lock: setup

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from typing import Annotated
 
 import typer
 
@@ -31,6 +32,23 @@ app.command("refresh")(deliver.refresh)
 app.command("revoke")(deliver.revoke)
 app.command("doctor")(doctor.doctor)
 app.add_typer(device.app, name="device")
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        sys.stdout.write(f"relens {version('relens')}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def relens(
+    version: Annotated[
+        bool, typer.Option("--version", help="Say which relens this is.", is_eager=True, callback=_tell_version)
+    ] = False,
+) -> None:
+    """Your TensorFlow model, running and proven on your camera."""
 
 
 def main() -> None:
