@@ -19,6 +19,7 @@ from relens.deliver import (
     refresh,
     replace_key,
     repository,
+    roll_back,
     withdraw,
 )
 from relens.device.agent import Store
@@ -129,16 +130,54 @@ def test_a_command_that_is_killed_and_given_again_comes_to_the_same_end(tmp_path
             monkeypatch.setattr(repository, "write_whole", write)
             camera = Store(desk / "early")
             enrol(camera, root, str(desk / "repository"))
-            assert fetch(camera) in (one.sha256[:12], two.sha256[:12]), "whole at every moment"
+            assert fetch(camera, "cam1") in (one.sha256[:12], two.sha256[:12]), "whole at every moment"
             act()
-            assert fetch(camera) in (None, two.sha256[:12])
+            assert fetch(camera, "cam1") in (None, two.sha256[:12])
             late = Store(desk / "late")
             enrol(late, root, str(desk / "repository"))
-            assert fetch(late) == two.sha256[:12]
+            assert fetch(late, "cam1") == two.sha256[:12]
             shutil.rmtree(desk)
         else:
             assert moment >= 4
             break
+
+
+@pytest.mark.parametrize("staged", [True, False])
+def test_a_rollback_that_is_killed_and_given_again_goes_back_once(tmp_path, bundles, monkeypatch, staged) -> None:
+    one, two = (bundle.sha256[:12] for bundle in bundles)
+    write = repository.write_whole
+    for moment in itertools.count():
+        folder, keys = tmp_path / f"{moment}/repository", make_keys(tmp_path / f"{moment}/keys", PASSPHRASE)
+        create_repository(folder, keys)
+        publish(folder, bundles[1], "stable", keys)
+        publish(folder, bundles[0], "stable", keys)
+        publish(folder, bundles[1], "stable", keys, share=0.5 if staged else 1.0)
+        left = iter(range(moment))
+
+        def write_or_die(path: Path, parts, left=left, **options) -> None:
+            if next(left, None) is None:
+                raise Killed
+            write(path, parts, **options)
+
+        monkeypatch.setattr(repository, "write_whole", write_or_die)
+        killed = False
+        try:
+            roll_back(folder, "stable", keys)
+        except Killed:
+            killed = True
+        monkeypatch.setattr(repository, "write_whole", write)
+        if killed:
+            roll_back(folder, "stable", keys)
+        assert [(offer.bundle, offer.share) for offer in offers(folder)] == [(one, 1.0)], "one step, and no further"
+        found = Metadata.from_file(str(max((folder / "metadata").glob("*.targets.json"), key=number))).signed
+        assert repository.withdrawn(found) == [two]
+        if not killed:
+            assert moment == 3
+            break
+
+
+def number(file: Path) -> int:
+    return int(file.name.partition(".")[0])
 
 
 def test_expiry_is_what_was_said(folder, keys) -> None:
@@ -155,7 +194,7 @@ def test_the_command_line_goes_the_whole_way(tmp_path, bundles) -> None:
     assert "follows stable" in relens(
         "device", "enrol", repo / "metadata/1.root.json", repo, "--state", tmp_path / "state"
     )
-    assert fetch(Store(tmp_path / "state")) == bundles[0].sha256[:12]
+    assert fetch(Store(tmp_path / "state"), "cam1") == bundles[0].sha256[:12]
     assert "current until" in relens("refresh", repo, *secret)
     assert "another key counts" in relens("revoke", repo, "--key", "targets", *secret)
     assert "nothing is offered" in relens("revoke", repo, "--channel", "stable", *secret)

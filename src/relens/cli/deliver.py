@@ -46,11 +46,12 @@ def publish(
     bundle: Annotated[Path, typer.Argument(help="A NAME.relens bundle.")],
     repository: Repository,
     channel: Channel = "stable",
+    share: Annotated[float, typer.Option(help="Of the cameras, drawn by lot: 0.1 is one in ten.")] = 1.0,
     keys: Keys = HOME,
     passphrase_file: PassphraseFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Offer a bundle to all cameras that follow a channel."""
+    """Offer a bundle to the cameras that follow a channel, or to a share of them."""
     import tempfile
 
     from relens.bundle import open_bundle
@@ -61,7 +62,7 @@ def publish(
 
     with tempfile.TemporaryDirectory(prefix="relens-") as folder:
         opened = open_bundle(bundle, Path(folder))
-        published = offer(repository, opened, channel, _ring(keys, passphrase_file))
+        published = offer(repository, opened, channel, _ring(keys, passphrase_file), share=share)
     if as_json:
         say_json(vars(published))
     else:

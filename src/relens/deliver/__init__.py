@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         publish,
         refresh,
         replace_key,
+        roll_back,
         withdraw,
     )
 
@@ -32,6 +33,7 @@ __all__ = [
     "publish",
     "refresh",
     "replace_key",
+    "roll_back",
     "table",
     "withdraw",
 ]
@@ -50,6 +52,7 @@ __getattr__ = on_first_use(
             "publish",
             "refresh",
             "replace_key",
+            "roll_back",
             "withdraw",
         ],
         "listing": ["table"],

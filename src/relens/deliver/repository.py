@@ -2,9 +2,11 @@
 
     REPOSITORY/
       metadata/   N.root.json, N.targets.json, N.snapshot.json, timestamp.json
-      targets/    HASH.CHANNEL.relens
+      targets/    HASH.CHANNEL.relens, HASH.CHANNEL.next.relens
 
-A channel is a target: what cameras that follow `stable` are to run is `stable.relens`. Files are written in the order
+A channel is a target: what cameras that follow `stable` are to run is `stable.relens`, and `stable.next.relens` for
+those that draw a lot below its share (`relens.device.agent.draw`). What was taken back stands on a list of its own in
+the same signed words: cameras that run it leave it. Files are written in the order
 in which cameras may see them, `timestamp.json` last: a command that is killed has done nothing or everything as far as
 a camera can tell, and does the rest when it is given again.
 """
@@ -24,10 +26,11 @@ from tuf.repository import Repository
 
 from relens.bundle import Bundle
 from relens.deliver.keys import NAMES, KeyRing
+from relens.device.agent.trust import WITHDRAWN
 from relens.errors import BadConfig, DeliveryTrouble
 from relens.files import write_whole
+from relens.spec.fleet import CHANNEL
 
-CHANNEL = r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}"
 DAYS = {"root": 1825, "targets": 730, "snapshot": 30, "timestamp": 30}
 """How long cameras take what was signed for current. After that they take nothing new, and keep what runs."""
 
@@ -42,15 +45,17 @@ KINDS: dict[str, type[Root | Targets | Snapshot | Timestamp]] = {
 
 @dataclass(frozen=True)
 class Published:
-    """What a channel offers. bundle: the first 12 digits of its SHA-256."""
+    """What a channel offers. bundle: the first 12 digits of its SHA-256. share: of the cameras that follow it."""
 
     channel: str
     name: str
     bundle: str
     size_bytes: int
+    share: float = 1.0
 
     def __str__(self) -> str:
-        return f"{self.channel}: {self.name} {self.bundle}, {self.size_bytes / 1e6:.2f} MB"
+        share = f" to {self.share:.1%} of its cameras" if self.share < 1 else ""
+        return f"{self.channel}: {self.name} {self.bundle}, {self.size_bytes / 1e6:.2f} MB{share}"
 
 
 class Signed(Repository):
@@ -93,6 +98,23 @@ class Signed(Repository):
         for signer in self.signers[KEY_OF[role]]:
             md.sign(signer, append=True)
         write_whole(self._file(role, md.signed.version), [md.to_bytes(JSONSerializer(compact=False))])
+
+    def offer(self, targets: Mapping[str, TargetFile], taken_back: Sequence[str]) -> None:
+        """Say so where that is news, and let cameras see it."""
+        now = self.targets()
+        if dict(targets) != now.targets or list(taken_back) != withdrawn(now):
+            with self.edit_targets() as changed:
+                changed.targets = dict(targets)
+                changed.unrecognized_fields[WITHDRAWN] = list(taken_back)
+        self.settle()
+
+    def shown(self) -> Targets:
+        """What cameras see of the targets; without anything where they see nothing yet."""
+        if not self.version("timestamp"):
+            return Targets()
+        snapshot = Metadata[Snapshot].from_file(str(self._file("snapshot", self.timestamp().snapshot_meta.version)))
+        version = snapshot.signed.meta["targets.json"].version
+        return Metadata[Targets].from_file(str(self._file("targets", version))).signed
 
     def settle(self, *, again: bool = False) -> None:
         """Let cameras see what was changed. again: sign even if nothing was, so that it stays current."""
@@ -141,14 +163,15 @@ def create_repository(folder: Path, keys: KeyRing) -> Path:
     return repository.metadata / "1.root.json"
 
 
-def publish(folder: Path, bundle: Bundle, channel: str, keys: KeyRing) -> Published:
-    """Offer a bundle on a channel, instead of what was offered there.
+def publish(folder: Path, bundle: Bundle, channel: str, keys: KeyRing, *, share: float = 1.0) -> Published:
+    """Offer a bundle on a channel, instead of what was offered there, or to a share of its cameras beside that.
 
     Args:
         folder: of a repository.
         bundle: opened, and so checked.
         channel: letters, digits, `-` and `_`.
         keys: `targets` and `online` of them.
+        share: of the cameras, 0 to 1; which ones that are is drawn by lot, and the same for every larger share.
 
     Raises:
         BadConfig: RL-CONFIG-003 for a channel that cannot be called so.
@@ -157,32 +180,80 @@ def publish(folder: Path, bundle: Bundle, channel: str, keys: KeyRing) -> Publis
     """
     if not re.fullmatch(CHANNEL, channel):
         raise BadConfig("RL-CONFIG-003", f"`{channel}` is no name of a channel", hint="letters, digits, - and _")
+    if not 0 < share <= 1:
+        raise BadConfig("RL-CONFIG-003", f"{share} is no share of cameras", hint="--share 0.1 is one in ten")
     repository = _opened(folder, keys, "targets", "online")
-    content = bundle.path.read_bytes()
-    target = TargetFile.from_data(f"{channel}.relens", content, ["sha256"])
-    name = bundle.manifest.name
-    target.unrecognized_fields["custom"] = {"name": name}
+    content, name = bundle.path.read_bytes(), bundle.manifest.name
+    everybody, some = f"{channel}.relens", f"{channel}.next.relens"
+    target = TargetFile.from_data(everybody if share == 1 else some, content, ["sha256"])
     file = repository.files / f"{target.hashes['sha256']}.{target.path}"
     if not file.exists():
         write_whole(file, [content])
-    if repository.targets().targets.get(target.path) != target:
-        with repository.edit_targets() as targets:
-            targets.targets[target.path] = target
-    repository.settle()
-    return Published(channel, name, bundle.sha256[:12], target.length)
+    now = repository.targets()
+    offered = dict(now.targets)
+    target.unrecognized_fields["custom"] = {"name": name, **_beside(target, offered.get(everybody), share)}
+    offered[target.path] = target
+    if share == 1:
+        offered.pop(some, None)
+    repository.offer(offered, [one for one in withdrawn(now) if one != bundle.sha256[:12]])
+    return Published(channel, name, bundle.sha256[:12], target.length, share)
 
 
-def withdraw(folder: Path, channel: str, keys: KeyRing) -> None:
-    """Offer nothing on a channel; cameras keep what they run.
+def roll_back(folder: Path, channel: str, keys: KeyRing) -> Published | None:
+    """Take back what a channel offered last: to a share of its cameras, else to all of them.
+
+    Cameras that run it leave it when they next ask; the channel offers again what it offered before. Given again after
+    it was killed, it does the rest, and goes no step further back.
+
+    Returns:
+        What the channel offers now; None when that is nothing.
 
     Raises:
         DeliveryTrouble: as `publish`.
     """
     repository = _opened(folder, keys, "targets", "online")
-    if f"{channel}.relens" in repository.targets().targets:
-        with repository.edit_targets() as targets:
-            del targets.targets[f"{channel}.relens"]
-    repository.settle()
+    now = repository.targets()
+    offered, taken_back = dict(now.targets), withdrawn(now)
+    if taken_back != withdrawn(repository.shown()):
+        repository.settle()  # of a command that was killed
+    else:
+        last = offered.pop(f"{channel}.next.relens", None) or offered.pop(f"{channel}.relens", None)
+        if last is not None:
+            if last.path == f"{channel}.relens" and (before := last.custom.get("before")):
+                again = TargetFile(before["length"], {"sha256": before["sha256"]}, last.path)
+                again.unrecognized_fields["custom"] = {"name": before["name"]}
+                offered[again.path] = again
+            repository.offer(offered, [*taken_back, last.hashes["sha256"][:12]])
+    return next((one for one in offers(folder) if one.channel == channel and one.share == 1), None)
+
+
+def withdrawn(targets: Targets) -> list[str]:
+    """The bundles that were taken back, by the first 12 digits of their SHA-256."""
+    return list(targets.unrecognized_fields.get(WITHDRAWN, ()))
+
+
+def _beside(target: TargetFile, before: TargetFile | None, share: float) -> dict[str, Any]:
+    """What is said of a target beside its name: its share, or what the channel offered before."""
+    if share < 1:
+        return {"share": repr(share)}  # what is signed holds no fractions
+    if before is None:
+        return {}
+    if before.hashes == target.hashes:
+        return {key: value for key, value in before.custom.items() if key == "before"}
+    was = {"name": before.custom["name"], "sha256": before.hashes["sha256"], "length": before.length}
+    return {"before": was}
+
+
+def withdraw(folder: Path, channel: str, keys: KeyRing) -> None:
+    """Offer nothing on a channel any more; cameras keep what they run.
+
+    Raises:
+        DeliveryTrouble: as `publish`.
+    """
+    repository = _opened(folder, keys, "targets", "online")
+    now = repository.targets()
+    names = (f"{channel}.relens", f"{channel}.next.relens")
+    repository.offer({path: one for path, one in now.targets.items() if path not in names}, withdrawn(now))
 
 
 def refresh(folder: Path, keys: KeyRing) -> datetime:
@@ -241,15 +312,21 @@ def replace_key(folder: Path, keys: KeyRing, name: str) -> None:
 
 
 def offers(folder: Path) -> list[Published]:
-    """What each channel offers, by name of the channel.
+    """What each channel offers, by name of the channel; what it offers to a share of its cameras comes after that.
 
     Raises:
         DeliveryTrouble: RL-DELIVER-002 for a folder that holds no repository.
     """
     found = _opened(folder, None).targets().targets
     return [
-        Published(path.removesuffix(".relens"), str(one.custom["name"]), one.hashes["sha256"][:12], one.length)
-        for path, one in sorted(found.items())
+        Published(
+            path.removesuffix(".relens").removesuffix(".next"),
+            str(one.custom["name"]),
+            one.hashes["sha256"][:12],
+            one.length,
+            float(one.custom.get("share", 1)),
+        )
+        for path, one in sorted(found.items(), key=lambda item: (item[0].partition(".")[0], "next" in item[0]))
     ]
 
 

@@ -12,10 +12,21 @@ from pathlib import Path
 import pytest
 
 from relens.bundle import open_bundle
-from relens.deliver import KeyRing, create_repository, make_keys, publish, refresh, replace_key, repository, withdraw
+from relens.deliver import (
+    KeyRing,
+    create_repository,
+    make_keys,
+    publish,
+    refresh,
+    replace_key,
+    repository,
+    roll_back,
+    withdraw,
+)
 from relens.device.agent import Store
+from relens.device.agent.draw import draw
 from relens.device.agent.trust import enrol, fetch
-from relens.errors import DeliveryTrouble
+from relens.errors import BadConfig, DeliveryTrouble
 from relens.spec import camera_settings
 
 # python-tuf leaves its connections to the end of the process.
@@ -97,31 +108,31 @@ def camera(desk, tmp_path) -> Store:
 
 
 def test_what_a_channel_offers_is_brought_once(desk, camera) -> None:
-    assert fetch(camera) is None, "nothing is offered yet"
+    assert fetch(camera, "cam1") is None, "nothing is offered yet"
     desk.offer("other", channel="canary")
     first = desk.offer("first")
-    assert fetch(camera) == first
-    assert fetch(camera) is None, "it waits in the inbox"
+    assert fetch(camera, "cam1") == first
+    assert fetch(camera, "cam1") is None, "it waits in the inbox"
     (file,) = camera.inbox.waiting()
     assert camera.take(file).sha256.startswith(first)
     file.unlink()
-    assert fetch(camera) is None, "it is here"
+    assert fetch(camera, "cam1") is None, "it is here"
 
     second = desk.offer("second")
     camera.mark(second, "it failed here")
-    assert fetch(camera) is None, "it is not taken again"
+    assert fetch(camera, "cam1") is None, "it is not taken again"
     withdraw(desk.repository, "stable", desk.keys)
-    assert fetch(camera) is None
+    assert fetch(camera, "cam1") is None
 
 
 def test_a_repository_in_a_folder_is_one_too(desk, tmp_path) -> None:
     bundle = desk.offer("first")
     store = Store(tmp_path / "other state")
     enrol(store, desk.repository / "metadata/1.root.json", str(desk.repository))
-    assert fetch(store) == bundle
+    assert fetch(store, "cam1") == bundle
     shutil.move(desk.repository, tmp_path / "gone")
     with pytest.raises(DeliveryTrouble, match="RL-DELIVER-003"):
-        fetch(store)
+        fetch(store, "cam1")
 
 
 def older_again(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,7 +190,7 @@ def revoked(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(desk.repository, desk.folder / "stolen repository")
     replace_key(desk.repository, desk.keys, "targets")
     camera = Store(desk.folder / "state")
-    assert fetch(camera) is None, "the camera has heard of the new key"
+    assert fetch(camera, "cam1") is None, "the camera has heard of the new key"
     for name in ("third", "fourth", "fifth"):
         stolen = KeyRing(desk.folder / "stolen", PASSPHRASE)
         desk.offer(name, keys=stolen, folder=desk.folder / "stolen repository")
@@ -204,7 +215,7 @@ def test_an_attack_is_refused_and_nothing_of_it_is_kept(desk, camera, monkeypatc
     desk.offer("first")
     shutil.copytree(desk.repository, desk.folder / "before")
     desk.offer("second")
-    fetch(camera)
+    fetch(camera, "cam1")
     for file in camera.inbox.waiting():
         camera.take(file)
         file.unlink()
@@ -213,24 +224,24 @@ def test_an_attack_is_refused_and_nothing_of_it_is_kept(desk, camera, monkeypatc
 
     began = time.monotonic()
     with pytest.raises(DeliveryTrouble, match=code) as caught:
-        fetch(camera, silent_s=1)
+        fetch(camera, "cam1", silent_s=1)
 
     assert time.monotonic() - began < 15
     assert caught.value.hint
     assert (camera.inbox.waiting(), sorted(camera.stored())) == ([], known)
-    assert {one.name for one in (camera.folder / "trust").iterdir()} == {"follows.json", "metadata"}
+    assert {one.name for one in (camera.folder / "trust").iterdir()} == {"follows.json", "metadata", "offer"}
 
 
 @pytest.mark.parametrize("name", ["targets", "online", "root"])
 def test_a_key_that_is_replaced_is_followed(desk, camera, name) -> None:
     first = desk.offer("first")
-    assert fetch(camera) == first
+    assert fetch(camera, "cam1") == first
     replace_key(desk.repository, desk.keys, name)
     second = desk.offer("second")
-    assert fetch(camera) == second
+    assert fetch(camera, "cam1") == second
     late = Store(desk.folder / "late")
     enrol(late, desk.repository / "metadata/1.root.json", desk.url)
-    assert fetch(late) == second, "also by a camera that has slept meanwhile"
+    assert fetch(late, "cam1") == second, "also by a camera that has slept meanwhile"
 
 
 def test_only_a_root_can_be_pinned(desk, tmp_path) -> None:
@@ -239,14 +250,14 @@ def test_only_a_root_can_be_pinned(desk, tmp_path) -> None:
         with pytest.raises(DeliveryTrouble, match="RL-DELIVER-004"):
             enrol(store, file, desk.url)
     with pytest.raises(DeliveryTrouble, match="RL-DELIVER-006"):
-        fetch(store)
+        fetch(store, "cam1")
 
 
 def test_a_clock_that_is_not_set_judges_nothing(desk, camera, monkeypatch) -> None:
     desk.offer("first")
     monkeypatch.setattr(time, "time", lambda: 1000.0)
     with pytest.raises(DeliveryTrouble, match=r"RL-DELIVER-005.*clock"):
-        fetch(camera)
+        fetch(camera, "cam1")
 
 
 @pytest.mark.alone
@@ -265,3 +276,80 @@ def test_an_agent_takes_what_is_published_and_runs_on_through_an_attack(
         assert camera.standing().good == camera.standing().active == first
     why = next(fact["why"] for fact in camera.journal if fact["event"] == "repository away")
     assert "RL-DELIVER-004" in why
+
+
+def install_what_waits(store: Store) -> None:
+    """As an agent does, but for the golden frames."""
+    for file in store.inbox.waiting():
+        bundle = store.take(file).sha256[:12]
+        file.unlink()
+        store.accept(bundle, b"{}")
+        store.activate(bundle)
+        store.confirm(bundle)
+
+
+def ask(store: Store, camera: str = "cam1") -> str | None:
+    """What a camera runs after a question."""
+    fetch(store, camera)
+    install_what_waits(store)
+    return store.standing().active
+
+
+def test_a_share_of_the_cameras_gets_it_first_and_the_same_ones_later(desk, tmp_path) -> None:
+    first = desk.offer("first")
+    cameras = {f"cam{number}": Store(tmp_path / f"cam{number}") for number in range(12)}
+    for store in cameras.values():
+        enrol(store, desk.repository / "metadata/1.root.json", str(desk.repository))
+    assert {ask(store, name) for name, store in cameras.items()} == {first}
+
+    bundle = open_bundle(desk.write("second"), tmp_path)
+    have: set[str] = set()
+    for share in (0.2, 0.5, 1.0):
+        publish(desk.repository, bundle, "stable", desk.keys, share=share)
+        runs = {name for name, store in cameras.items() if ask(store, name) == bundle.sha256[:12]}
+        assert have <= runs == {name for name in cameras if draw(name, bundle.sha256) < share}
+        have = runs
+    assert len(have) == 12
+    with pytest.raises(BadConfig, match="no share"):
+        publish(desk.repository, bundle, "stable", desk.keys, share=0.0)
+
+
+def test_what_is_taken_back_is_left_and_what_was_before_runs_again(desk, camera) -> None:
+    first = desk.offer("first")
+    assert ask(camera) == first
+    second = desk.offer("second")
+    assert ask(camera) == second
+
+    assert roll_back(desk.repository, "stable", desk.keys).bundle == first
+    assert ask(camera) == first, "also where it was confirmed"
+    assert camera.stored()[second].bad == "withdrawn by the repository"
+    assert desk.offer("second") == second
+    assert ask(camera) == second, "offered again, it is taken again"
+
+    third = open_bundle(desk.write("third"), desk.folder)
+    publish(desk.repository, third, "stable", desk.keys, share=1 - 1e-9)
+    assert ask(camera) == third.sha256[:12]
+    assert roll_back(desk.repository, "stable", desk.keys).bundle == second
+    assert ask(camera) == second
+
+
+def test_a_first_bundle_that_is_taken_back_runs_on_for_want_of_another(desk, camera) -> None:
+    first = desk.offer("first")
+    assert ask(camera) == first
+    assert roll_back(desk.repository, "stable", desk.keys) is None
+    assert [ask(camera), ask(camera)] == [first, first]
+    assert [fact["event"] for fact in camera.journal].count("withdrawn") == 1
+
+
+def test_what_somebody_installs_by_hand_stays_until_there_is_a_new_offer(desk, camera) -> None:
+    first = desk.offer("first")
+    assert ask(camera) == first
+    by_hand = camera.take(desk.write("by hand")).sha256[:12]
+    camera.accept(by_hand, b"{}")
+    camera.activate(by_hand)
+    camera.confirm(by_hand)
+    assert ask(camera) == by_hand
+    second = desk.offer("second")
+    assert ask(camera) == second
+    assert desk.offer("first") == first
+    assert ask(camera) == first, "offered anew, it comes back"

@@ -19,11 +19,11 @@ class Fetched:
     trouble: str | None = None
 
 
-def fetch_apart(store: Store) -> Fetched:
+def fetch_apart(store: Store, camera: str) -> Fetched:
     """See `relens.device.agent.trust.fetch`; never raises."""
     late = f"the repository was not done with after {TIMEOUT_S:.0f} s"
     try:
-        return Fetched(**ask_apart(__name__, store.folder, name="fetch", timeout_s=TIMEOUT_S, late=late))
+        return Fetched(**ask_apart(__name__, store.folder, camera, name="fetch", timeout_s=TIMEOUT_S, late=late))
     except RelensError as trouble:
         return Fetched(trouble=trouble.message)
 
@@ -33,7 +33,7 @@ def main() -> None:
     from relens.device.agent.trust import fetch
 
     try:
-        answer({"bundle": fetch(Store(Path(sys.argv[1])))})
+        answer({"bundle": fetch(Store(Path(sys.argv[1])), sys.argv[2])})
     except RelensError as trouble:
         answer({"trouble": f"{trouble.code}: {trouble.message}"})
 

@@ -15,11 +15,12 @@ class Follower:
 
     Args:
         store: the camera's disk.
+        camera: what it is called.
         every_s: between two questions.
     """
 
-    def __init__(self, store: Store, every_s: float) -> None:
-        self._store, self._every_s = store, every_s
+    def __init__(self, store: Store, camera: str, every_s: float) -> None:
+        self._store, self._camera, self._every_s = store, camera, every_s
         self._stopping = Event()
         self._trouble: str | None = None
         # A daemon: a question that is on its way must not keep the agent from ending.
@@ -40,7 +41,7 @@ class Follower:
             self._stopping.wait(self._every_s * random.uniform(1 - SPREAD, 1 + SPREAD))
 
     def _ask(self) -> None:
-        fetched = fetch_apart(self._store)
+        fetched = fetch_apart(self._store, self._camera)
         if fetched.bundle:
             self._store.journal.note("fetched", bundle=fetched.bundle)
         if fetched.trouble and self._trouble is None:

@@ -13,7 +13,7 @@ from relens.device.agent.heart import Heart
 from relens.device.agent.key import note_page
 from relens.device.agent.orders import Orders
 from relens.device.agent.oversight import Oversight
-from relens.device.agent.post import Post
+from relens.device.agent.post import Post, camera_name
 from relens.device.agent.process import WorkerProcess
 from relens.device.agent.standing import MOST_STARTS
 from relens.device.agent.store import Store
@@ -59,7 +59,7 @@ class Supervisor:
         self.store, self.settings, self.real_time = store, settings, real_time
         self.patience, self.say = patience or Patience(), say
         self._heart, self._post = Heart(), Post(store, settings)
-        self._follower = Follower(store, settings.agent.ask_every_s)
+        self._follower = Follower(store, camera_name(settings), settings.agent.ask_every_s)
         self._stopping = Event()
 
     def stop(self) -> None:

@@ -3,6 +3,8 @@
 STATE/trust/
   follows.json    {"repository": ..., "channel": ..., "enrolled_s": ..., "root": what was pinned then}
   metadata/       what the repository has said last: nothing older is taken any more
+  offer           -> ID     a cell: what it offered last
+  withdrawn       -> ID     a cell: what it took back, and runs on for want of another
 """
 
 import hashlib
@@ -11,7 +13,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -24,19 +26,25 @@ from tuf.api.exceptions import (
     ExpiredMetadataError,
     RepositoryError,
 )
-from tuf.api.metadata import Metadata, Root, TargetFile
+from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 from tuf.ngclient import Updater
 from tuf.ngclient.fetcher import FetcherInterface
 from tuf.ngclient.urllib3_fetcher import Urllib3Fetcher
 from urllib3.exceptions import HTTPError
 
-from relens.device.agent.store import ID_DIGITS, Store
+from relens.device.agent.cell import read_cell, write_cell
+from relens.device.agent.draw import draw
+from relens.device.agent.store import FILE, ID_DIGITS, Store
 from relens.device.events.log import CLOCK_SET_S
-from relens.errors import DeliveryTrouble
+from relens.errors import DeliveryTrouble, DeviceTrouble
 from relens.files import write_whole
 
 SILENT_S = 20
 CHUNK = 1 << 16
+WITHDRAWN = "x-relens-withdrawn"
+"""In the signed list of targets: the bundles that were taken back, by id."""
+
+TAKEN_BACK = "withdrawn by the repository"
 
 
 @dataclass(frozen=True)
@@ -76,6 +84,7 @@ def enrol(store: Store, root: Path, repository: str, channel: str = "stable") ->
     folder.mkdir(exist_ok=True)
     write_whole(store.follows, [json.dumps(asdict(follows)).encode()])
     shutil.rmtree(folder / "metadata", ignore_errors=True)  # of a repository that is followed no more
+    (folder / "offer").unlink(missing_ok=True)
     store.journal.note("enrolled", repository=follows.repository, channel=channel)
     return follows
 
@@ -88,11 +97,15 @@ def follows(store: Store) -> Follows | None:
         return None
 
 
-def fetch(store: Store, silent_s: int = SILENT_S) -> str | None:
-    """Ask the repository, and put what it offers into the inbox unless it is here, or has failed here.
+def fetch(store: Store, camera: str, silent_s: int = SILENT_S) -> str | None:
+    """Ask the repository: leave what it has taken back, and put what it offers into the inbox.
+
+    What is here already is put there only when the offer has changed to it: a camera where somebody has installed
+    another bundle by hand keeps that until there is a new offer. What has failed here is not taken again.
 
     Args:
         store: the camera's disk.
+        camera: its name, by which it is among those that a bundle is offered to, or not yet.
         silent_s: a server may say nothing for so long.
 
     Returns:
@@ -112,13 +125,68 @@ def fetch(store: Store, silent_s: int = SILENT_S) -> str | None:
     with _explained(followed.repository):
         updater = _updater(store, followed, silent_s)
         updater.refresh()
-        offered = updater.get_targetinfo(f"{followed.channel}.relens")
-        if offered is None or _is_here(store, offered):
+        _leave_withdrawn(store)
+        offered = _offered(updater, followed.channel, camera)
+        if offered is None or not _is_news(store, offered):
+            _note_offer(store, offered)
             return None
         with tempfile.TemporaryDirectory(prefix="coming-", dir=_folder(store)) as folder:
-            content = Path(updater.download_target(offered, f"{folder}/bundle")).read_bytes()
+            content = _kept(store, offered) or Path(updater.download_target(offered, f"{folder}/bundle")).read_bytes()
     store.inbox.put(content)
+    _note_offer(store, offered)
     return _id(offered)
+
+
+def _offered(updater: Updater, channel: str, camera: str) -> TargetFile | None:
+    """What is offered to this camera."""
+    new = updater.get_targetinfo(f"{channel}.next.relens")
+    if new is not None and draw(camera, new.hashes["sha256"]) < float(new.custom["share"]):
+        return new
+    return updater.get_targetinfo(f"{channel}.relens")
+
+
+def _note_offer(store: Store, offered: TargetFile | None) -> None:
+    cell = _folder(store) / "offer"
+    if offered is not None and read_cell(cell) != _id(offered):
+        write_cell(cell, _id(offered))
+
+
+def _leave_withdrawn(store: Store) -> None:
+    """Go back from what was taken back; where there is no way back it runs on, and that is noted once."""
+    said = Metadata[Targets].from_file(str(_folder(store) / "metadata/targets.json"))  # has just been verified
+    taken_back = said.signed.unrecognized_fields.get(WITHDRAWN, ())
+    for bundle, stored in store.stored().items():
+        if stored.bad == TAKEN_BACK and bundle not in taken_back:
+            store.pardon(bundle)
+    active, noted = store.standing().active, _folder(store) / "withdrawn"
+    if active is None or active not in taken_back:
+        return
+    try:
+        store.roll_back(TAKEN_BACK, active)
+    except DeviceTrouble as trouble:
+        if read_cell(noted) != active:
+            store.journal.note("withdrawn", bundle=active, why=trouble.message)
+            write_cell(noted, active)
+
+
+def _is_news(store: Store, offered: TargetFile) -> bool:
+    """Whether it is to be brought: it is not here, or is here and was not what was offered last."""
+    bundle, stored = _id(offered), store.stored()
+    if bundle in {_sha256(file)[:ID_DIGITS] for file in store.inbox.waiting()}:
+        return False
+    if bundle not in stored:
+        return True
+    is_new = read_cell(_folder(store) / "offer") != bundle
+    return is_new and stored[bundle].bad is None and store.standing().active != bundle
+
+
+def _kept(store: Store, offered: TargetFile) -> bytes | None:
+    """From this camera's own disk, where it is there as it was signed for."""
+    with suppress(OSError):
+        content = (store.bundles / _id(offered) / FILE).read_bytes()
+        if hashlib.sha256(content).hexdigest() == offered.hashes["sha256"]:
+            return content
+    return None
 
 
 def _updater(store: Store, followed: Follows, silent_s: int) -> Updater:
@@ -136,12 +204,6 @@ def _updater(store: Store, followed: Follows, silent_s: int) -> Updater:
         fetcher=fetcher,
         bootstrap=followed.root.encode(),
     )
-
-
-def _is_here(store: Store, offered: TargetFile) -> bool:
-    """Also what waits in the inbox, or was marked bad."""
-    waiting = (_sha256(file)[:ID_DIGITS] for file in store.inbox.waiting())
-    return _id(offered) in {*store.stored(), *waiting}
 
 
 def _sha256(file: Path) -> str:
