@@ -97,6 +97,9 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 512
     daemon_threads = True
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A camera that hangs up is none."""
+
 
 @dataclass
 class Bench:
@@ -242,9 +245,10 @@ def second(bench: Bench, reports: Reports) -> list[str]:
 
 @dataclass
 class Run:
-    """One `relens deploy`. memory_mb: resident, after each second."""
+    """One `relens deploy`. said_at: what it says. memory_mb: resident, after each second."""
 
     process: "subprocess.Popen[str]"
+    said_at: Path
     began_s: float
     memory_mb: list[float] = field(default_factory=list)
     said: str = ""
@@ -282,7 +286,8 @@ def deploying(bench: Bench, bundle: Bundle, most_failed: float) -> Iterator[Run]
     command += ["--passphrase-file", bench.folder / "passphrase"]
     environment = {**os.environ, "XDG_STATE_HOME": str(bench.folder / "state")}
     with (bench.folder / "said").open("w+") as said:
-        run = Run(subprocess.Popen(command, stdout=said, stderr=said, env=environment, text=True), time.monotonic())
+        process = subprocess.Popen(command, stdout=said, stderr=said, env=environment, text=True)
+        run = Run(process, bench.folder / "said", time.monotonic())
         watcher = threading.Thread(target=run.watch)
         watcher.start()
         try:
@@ -306,7 +311,8 @@ def wait(reports: Reports, holds: Any, what: str, run: Run | None = None, most_s
     end_s = time.monotonic() + most_s
     while not holds(confirmed(reports)):
         if time.monotonic() > end_s or (run and run.process.poll() is not None):
-            raise SystemExit(f"it did not come to {what}: {dict(confirmed(reports))}")
+            said = run.said_at.read_text() if run else ""
+            raise SystemExit(f"it did not come to {what}: {dict(confirmed(reports))}\n{said[-2000:]}")
         time.sleep(0.5)
 
 
