@@ -37,6 +37,8 @@ CODES: dict[str, str] = {
     "RL-DELIVER-004": "what the repository says is not trusted",
     "RL-DELIVER-005": "what the repository says has expired, or this machine's clock is not set",
     "RL-DELIVER-006": "this camera follows no repository",
+    "RL-DELIVER-007": "AWS cannot be reached or refuses",
+    "RL-DELIVER-008": "this cannot be deployed with Greengrass",
     "RL-DEVICE-001": "the live page cannot listen at this address",
     "RL-DEVICE-002": "too many frames in a row failed",
     "RL-DEVICE-003": "this machine refused the bundle: an acceptance check failed",
