@@ -179,6 +179,12 @@ def test_a_bundle_goes_to_a_group(fleet, cloud, bundles, bucket):
     assert len(cloud.asked("DescribeComponent")) == 2, "until it is DEPLOYABLE"
 
 
+def test_a_targets_arn_is_the_one_that_aws_iot_gives_it(fleet, thing, at_emulator):
+    iot = boto3.client("iot", endpoint_url=at_emulator)
+    assert iot.create_thing_group(thingGroupName="yard")["thingGroupArn"] == fleet.arn == GROUP
+    assert iot.create_thing(thingName="cam-1")["thingArn"] == thing.arn == THING
+
+
 def test_what_a_target_holds_besides_stays(fleet, cloud, bundles):
     others = {
         "aws.greengrass.NucleusLite": {"componentVersion": "2.6.0"},

@@ -314,7 +314,7 @@ def test_no_credentials_and_no_answer_are_told_with_what_to_do(repository, monke
         )
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    with pytest.raises(DeliveryTrouble, match=r"RL-DELIVER-007.*credentials") as told:
+    with pytest.raises(DeliveryTrouble, match=r"RL-DELIVER-007.*Unable to locate credentials") as told:
         mirror(repository, f"s3://{bucket}")
     assert "aws sts get-caller-identity" in told.value.hint
 
@@ -324,23 +324,16 @@ def test_a_bucket_that_is_not_there_is_told_with_the_permission(repository, at_e
         mirror(repository, "s3://nobodys-bucket")
 
 
-def test_a_secret_is_seen_nowhere(repository, bucket, client, tmp_path, caplog):
+def test_a_secret_is_seen_nowhere(repository, keys, bucket, tmp_path, caplog):
     secret = os.environ["AWS_SECRET_ACCESS_KEY"]
     caplog.set_level(logging.DEBUG)
     mirror(repository, f"s3://{bucket}")
     with pytest.raises(DeliveryTrouble) as told:
         mirror(repository, "s3://nobodys-bucket")
-    done = _relens(
-        "refresh",
-        repository,
-        "--keys",
-        tmp_path / "keys",
-        "--mirror",
-        "s3://nobodys-bucket",
-        "--passphrase-file",
-        "/dev/null",
-    )
-    out, err = done.communicate(timeout=60)
+    (tmp_path / "passphrase").write_text(PASSPHRASE)
+    access = ("--keys", keys.folder, "--passphrase-file", tmp_path / "passphrase", "--mirror", "s3://nobodys-bucket")
+    out, err = _relens("refresh", repository, *access).communicate(timeout=60)
+    assert "NoSuchBucket" in err
     said = [str(told.value), repr(told.value.details), caplog.text, out, err]
     assert not [text for text in said if secret in text]
     files = [file for file in tmp_path.rglob("*") if file.is_file()]

@@ -16,7 +16,12 @@ from relens.errors import DeliveryTrouble
 
 CONFIG = Config(retries={"mode": "standard", "max_attempts": 4}, user_agent_extra="relens", connect_timeout=20)
 WHO_AM_I = "aws sts get-caller-identity shows whom AWS takes you for"
-STRANGER = {"ExpiredToken", "ExpiredTokenException", "InvalidAccessKeyId", "InvalidClientTokenId", "InvalidToken"} | {
+STRANGER = {
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "InvalidToken",
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
 }
@@ -31,7 +36,8 @@ def client(service: str, region: str | None = None) -> Any:
         DeliveryTrouble: RL-DELIVER-007 when there is no region, or the profile does not exist.
     """
     with explained(service):
-        return boto3.client(service, region_name=region, config=CONFIG)
+        # A session of its own: the module's keeps the credentials that it has found first.
+        return boto3.Session().client(service, region_name=region, config=CONFIG)
 
 
 @contextmanager
