@@ -249,6 +249,21 @@ def test_a_component_that_is_there_already_is_fine_when_it_is_the_same(fleet, cl
     assert arn in told.value.hint
 
 
+def test_a_component_that_the_cloud_writes_in_another_way_is_the_same(fleet, cloud, bundles):
+    fleet.offer(bundles[0])
+    arn, (_, content) = next(iter(cloud.components.items()))
+    there = json.loads(content)
+    there["Manifests"][0] |= {"Name": "Linux", "Selections": []}
+    there["Manifests"][0]["Lifecycle"]["install"]["Timeout"] = "300"
+    del there["Manifests"][0]["Lifecycle"]["run"], there["ComponentPublisher"]
+    cloud.components[arn] = "of somebody else", json.dumps(there).encode()
+    fleet.offer(bundles[0])
+    there["Manifests"][0]["Artifacts"][0]["Uri"] = "s3://another/relens.bundle/1.2.3/one.relens"
+    cloud.components[arn] = "of somebody else", json.dumps(there).encode()
+    with pytest.raises(DeliveryTrouble, match=r"RL-DELIVER-008.*other files"):
+        fleet.offer(bundles[0])
+
+
 def test_a_component_that_fails_is_told(fleet, cloud, bundles):
     cloud.states = ["REQUESTED", "FAILED"]
     with pytest.raises(DeliveryTrouble, match=r"RL-DELIVER-008.*FAILED: no such artifact; 403"):
@@ -326,6 +341,7 @@ def test_a_fleets_cameras_are_told_in_our_words(fleet, cloud, bundles):
 def test_one_camera_is_told_too(thing, cloud, bundles):
     assert thing.statuses()[0].stage == "away"
     cloud.heard("cam-1", thing.deploy(bundles[0]).deployment, "IN_PROGRESS")
+    assert "iotJobConfiguration" not in cloud.asked("CreateDeployment")[0], "one camera has no rollout"
     (told,) = thing.statuses()
     assert (told.camera, told.stage, told.bundle) == ("cam-1", "active", bundles[0].sha256[:12])
 
@@ -386,10 +402,9 @@ def test_what_aws_refuses_is_told_with_the_permission(fleet, cloud, bundles, mon
         fleet.roll_back()
     assert "relens init --aws" in told.value.hint
     assert told.value.details == {"operation": "ListDeployments", "aws_code": "AccessDeniedException"}
-    with pytest.raises(
-        DeliveryTrouble, match=r"CreateComponentVersion: AccessDenied.*greengrass:CreateComponentVersion"
-    ):
+    with pytest.raises(DeliveryTrouble, match=r"AccessDenied.*greengrass:CreateComponentVersion") as told:
         fleet.deploy(bundles[0])
+    assert "s3:GetObject, greengrass:CreateComponentVersion" in told.value.message, "what it takes behind the scenes"
     monkeypatch.setattr(cloud, "_route", lambda *_: (403, {"_error": "UnrecognizedClientException", "message": "who?"}))
     with pytest.raises(DeliveryTrouble, match="RL-DELIVER-007") as told:
         fleet.cancel()

@@ -15,7 +15,7 @@ from relens.deliver.aws_policy import actions_for
 from relens.errors import DeliveryTrouble
 
 CONFIG = Config(retries={"mode": "standard", "max_attempts": 4}, user_agent_extra="relens", connect_timeout=20)
-WHO_AM_I = "aws sts get-caller-identity shows whom AWS takes you for"
+WHO_AM_I = "aws sts get-caller-identity shows whether AWS is reached, and whom it takes you for"
 STRANGER = {
     "ExpiredToken",
     "ExpiredTokenException",
@@ -52,7 +52,7 @@ def explained(what: str) -> Iterator[None]:
     except ClientError as trouble:
         operation, error = trouble.operation_name, trouble.response.get("Error", {})
         code, said = str(error.get("Code", "?")), " ".join(str(error.get("Message", "")).split())
-        takes = ", ".join(actions_for(operation)) or "no permission"
+        takes = ", ".join(actions_for(operation, besides=code in FORBIDDEN)) or "no permission"
         raise DeliveryTrouble(
             "RL-DELIVER-007",
             f"{what}: AWS refuses {operation}: {code}: {said[:300]} (it takes {takes})",

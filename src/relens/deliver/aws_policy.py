@@ -98,9 +98,9 @@ DEVICE = (
 """Of a camera, by way of its token exchange role."""
 
 
-def actions_for(operation: str) -> list[str]:
-    """The IAM actions that an operation of ours takes by itself."""
-    return [one.action for one in OPERATOR if operation in one.calls]
+def actions_for(operation: str, *, besides: bool = False) -> list[str]:
+    """The IAM actions that an operation of ours takes; besides: also behind the scenes."""
+    return [one.action for one in OPERATOR if operation in one.calls or (besides and operation in one.besides)]
 
 
 def policy(permissions: Iterable[Permission], places: Mapping[str, str]) -> dict[str, Any]:

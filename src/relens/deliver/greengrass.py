@@ -123,7 +123,7 @@ class Greengrass:
 
         Args:
             bundle: opened, and so checked.
-            rollout: how fast, and when it stops.
+            rollout: through a group, how fast, and when it stops.
             again: also when the target holds it.
 
         Raises:
@@ -138,7 +138,7 @@ class Greengrass:
 
         Args:
             leave: the id of a bundle; nothing is done unless the target holds it, so that it can be given twice.
-            rollout: how fast, and when it stops.
+            rollout: through a group, how fast, and when it stops.
 
         Raises:
             DeliveryTrouble: RL-DELIVER-008 when there is none before.
@@ -202,7 +202,7 @@ class Greengrass:
                 "targetArn": self.arn,
                 "deploymentName": name[-256:],
                 "components": components,
-                "iotJobConfiguration": job,
+                **({"iotJobConfiguration": job} if self.kind == "thinggroup" else {}),
                 "deploymentPolicies": {**held.get("deploymentPolicies", {}), "failureHandlingPolicy": "DO_NOTHING"},
             }
             token = _token(json.dumps([asked, held.get("deploymentId")], sort_keys=True).encode())
@@ -239,8 +239,8 @@ class Greengrass:
 
     def _check_is_same(self, mine: ComponentRecipe) -> None:
         answer = self.clients.greengrass.get_component(arn=self._version_arn(mine.component_version))
-        there = json.loads(answer["recipe"])
-        if _essence(there) != _essence(json.loads(mine.to_bytes())):
+        there, ours = (json.loads(content)["Manifests"] for content in (answer["recipe"], mine.to_bytes()))
+        if _contradicts(there, ours):
             raise _unfit(
                 f"{self.component} {mine.component_version} is there already, with other files or another command",
                 f"aws greengrassv2 delete-component --arn {self._version_arn(mine.component_version)}",
@@ -277,12 +277,13 @@ class Greengrass:
         return found["Arn"].split(":")[1], found["Account"]
 
 
-def _essence(recipe: dict[str, Any]) -> list[Any]:
-    """What a camera would do: the cloud may add keys of its own."""
-    return [
-        [[one["Uri"] for one in manifest.get("Artifacts", ())], manifest.get("Lifecycle")]
-        for manifest in recipe.get("Manifests", ())
-    ]
+def _contradicts(there: Any, ours: Any) -> bool:
+    """Where both say something, they say different things: the cloud may add keys, and leave some out."""
+    if isinstance(there, dict) and isinstance(ours, dict):
+        return any(_contradicts(there[key], ours[key]) for key in there.keys() & ours.keys())
+    if isinstance(there, list) and isinstance(ours, list):
+        return len(there) != len(ours) or any(map(_contradicts, there, ours))
+    return str(there) != str(ours)
 
 
 def _token(content: bytes) -> str:
