@@ -166,7 +166,7 @@ class Cloud:
     """AWS IoT Greengrass V2, as far as relens asks it: the client is botocore's, only HTTP ends here.
 
     Each request and each answer is held to the service's model. kill_at: the number of the request that ends the
-    command, before it is heard or (`lost`) after.
+    command, before it is heard or (`lost`) after. lags: the newest deployment is not listed yet.
     """
 
     def __init__(self) -> None:
@@ -179,6 +179,7 @@ class Cloud:
         self.effective: dict[str, list[dict[str, Any]]] = {}
         self.kill_at: int | None = None
         self.lost = False
+        self.lags = False
         self._asked, self._clock = itertools.count(1), itertools.count(1_790_000_000)
 
     def client(self) -> Any:
@@ -248,7 +249,7 @@ class Cloud:
 
     def _listed(self, target: str) -> Iterator[dict[str, Any]]:
         keys = ("targetArn", "deploymentId", "deploymentName", "creationTimestamp", "deploymentStatus")
-        for one in self.deployments.values():
+        for one in list(self.deployments.values())[: -1 if self.lags else None]:
             if one["targetArn"] == target:
                 yield {key: one[key] for key in keys}
 

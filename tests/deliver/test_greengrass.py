@@ -237,6 +237,16 @@ def test_a_deployment_that_is_killed_at_any_moment_and_given_again_is_made_once(
     assert moment == 6, "create, two times describe, list, create"
 
 
+def test_a_deployment_that_is_not_listed_yet_is_not_made_again(fleet, cloud, bundles):
+    first = fleet.deploy(bundles[0])
+    cloud.lags = True
+    assert fleet.deploy(bundles[0]).deployment == first.deployment, "AWS knows the request by its token"
+    assert len(cloud.deployments) == 1
+    cloud.lags = False
+    fleet.deploy(bundles[1])
+    assert fleet.deploy(bundles[0]).deployment != first.deployment, "after another bundle it is another request"
+
+
 def test_a_component_that_is_there_already_is_fine_when_it_is_the_same(fleet, cloud, bundles, bucket):
     version = fleet.offer(bundles[0])
     arn = next(iter(cloud.components))
@@ -307,6 +317,10 @@ def test_a_deployment_is_cancelled_and_then_counts_no_more(fleet, cloud, bundles
     second = fleet.deploy(bundles[1])
     assert fleet.cancel() == second.deployment
     assert fleet.deploy(bundles[0]).deployment == first.deployment, "it is held still"
+    third = fleet.deploy(bundles[1])
+    assert (third.new, third.deployment) == (True, "deployment-3"), "not the cancelled one once more"
+    assert fleet.cancel() == third.deployment and fleet.cancel() == first.deployment
+    assert fleet.deploy(bundles[0]).deployment == "deployment-4"
 
 
 def test_a_fleets_cameras_are_told_in_our_words(fleet, cloud, bundles):

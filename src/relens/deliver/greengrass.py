@@ -145,7 +145,7 @@ class Greengrass:
         """
         job = (rollout or Rollout()).to_job()
         with explained(f"what {self.target} held before"):
-            history = [(one, version) for one in self._history() if (version := self._version(one))]
+            history = [(one, version) for one in _kept(self._history()) if (version := self._version(one))]
             if history and leave not in (None, bundle_id(history[0][1])):
                 return self._deployed(history[0][0]["deploymentId"], history[0][1], new=False)
             # Behind the oldest deployment of what is held now: given again, it goes no way forward.
@@ -192,7 +192,8 @@ class Greengrass:
 
     def _deploy(self, version: str, name: str, job: dict[str, Any], *, again: bool = False) -> Deployed:
         with explained(f"{self.component} {version} -> {self.target}"):
-            newest = next(iter(self._history()), None)
+            history = self._history()
+            newest = next(iter(_kept(history)), None)
             held = self._details(newest["deploymentId"]) if newest else {}
             components = dict(held.get("components", {}))
             if newest and not again and components.get(self.component, {}).get("componentVersion") == version:
@@ -205,15 +206,17 @@ class Greengrass:
                 **({"iotJobConfiguration": job} if self.kind == "thinggroup" else {}),
                 "deploymentPolicies": {**held.get("deploymentPolicies", {}), "failureHandlingPolicy": "DO_NOTHING"},
             }
-            token = _token(json.dumps([asked, held.get("deploymentId")], sort_keys=True).encode())
+            # The same after a kill, and another one after whatever was deployed or cancelled since.
+            since = history[0]["deploymentId"] if history else None
+            token = _token(json.dumps([asked, since], sort_keys=True).encode())
             made = self.clients.greengrass.create_deployment(**asked, clientToken=token)
         return self._deployed(made["deploymentId"], version, new=True)
 
     def _history(self) -> list[dict[str, Any]]:
-        """The target's deployments that were not taken back, newest first."""
+        """The target's deployments, newest first."""
         asked = {"targetArn": self.arn, "historyFilter": "ALL"}
         pages = self.clients.greengrass.get_paginator("list_deployments").paginate(**asked)
-        found = [one for page in pages for one in page["deployments"] if one["deploymentStatus"] != "CANCELED"]
+        found = [one for page in pages for one in page["deployments"]]
         return sorted(found, key=lambda one: one["creationTimestamp"], reverse=True)
 
     def _version(self, deployment: dict[str, Any]) -> str | None:
@@ -275,6 +278,11 @@ class Greengrass:
         with explained("who am I"):
             found = self.clients.sts.get_caller_identity()
         return found["Arn"].split(":")[1], found["Account"]
+
+
+def _kept(deployments: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those that were not taken back."""
+    return [one for one in deployments if one["deploymentStatus"] != "CANCELED"]
 
 
 def _contradicts(there: Any, ours: Any) -> bool:
