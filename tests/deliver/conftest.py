@@ -251,7 +251,7 @@ class Cloud:
         keys = ("targetArn", "deploymentId", "deploymentName", "creationTimestamp", "deploymentStatus")
         for one in list(self.deployments.values())[: -1 if self.lags else None]:
             if one["targetArn"] == target:
-                yield {key: one[key] for key in keys}
+                yield {key: one[key] for key in keys if key in one}
 
     def _create_component(self, body: dict[str, Any]) -> tuple[int, Any]:
         content = base64.b64decode(body["inlineRecipe"])
@@ -279,6 +279,9 @@ class Cloud:
     def _create_deployment(self, body: dict[str, Any]) -> tuple[int, Any]:
         token = body.pop("clientToken")
         if token not in self.tokens:
+            for one in self.deployments.values():
+                if (one["targetArn"], one["deploymentStatus"]) == (body["targetArn"], "ACTIVE"):
+                    one["deploymentStatus"] = "CANCELED"  # as AWS does with what is replaced
             name = self.tokens[token] = f"deployment-{len(self.deployments) + 1}"
             self.deployments[name] = {
                 **body,

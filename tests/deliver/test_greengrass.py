@@ -292,7 +292,8 @@ def test_the_way_back_is_the_bundle_before(fleet, cloud, bundles):
     fleet.deploy(bundles[1])
     back = fleet.roll_back(leave=two)
     assert (back.bundle, back.new) == (one, True)
-    assert cloud.asked("CreateDeployment")[-1]["deploymentName"] == f"one {one}"
+    left = component_version(bundles[1].sha256)
+    assert cloud.asked("CreateDeployment")[-1]["deploymentName"] == f"one {one} instead of {left}"
     again = fleet.roll_back(leave=two)
     assert (again.bundle, again.new) == (one, False), "given again, it does nothing"
     with pytest.raises(DeliveryTrouble, match="no bundle before"):
@@ -301,26 +302,42 @@ def test_the_way_back_is_the_bundle_before(fleet, cloud, bundles):
 
 def test_what_failed_everywhere_is_left_and_never_gone_back_to(thing, cloud, bundles):
     one, two = (bundle.sha256[:12] for bundle in bundles)
-    first = thing.deploy(bundles[0])
-    second = thing.deploy(bundles[1])
-    cloud.deployments[second.deployment]["deploymentStatus"] = "FAILED"
+    first, second = (thing.deploy(bundle).deployment for bundle in bundles)
+    cloud.deployments[second]["deploymentStatus"] = "FAILED"
     assert thing.roll_back().bundle == one
-    cloud.deployments[first.deployment]["deploymentStatus"] = "FAILED"
-    cloud.deployments["deployment-3"]["deploymentStatus"] = "CANCELED"
     with pytest.raises(DeliveryTrouble, match="no bundle before"):
-        thing.roll_back(leave=two)
+        thing.roll_back()
+    cloud.deployments[first]["deploymentStatus"] = "FAILED"
+    thing.deploy(bundles[1])
+    assert thing.roll_back(leave=two).deployment == "deployment-5", "tried once more, and left once more"
+    cloud.heard("cam-1", "deployment-5", "SUCCEEDED")
+    assert (thing.statuses()[0].bundle, thing.statuses()[0].name) == (one, "one")
 
 
-def test_a_deployment_is_cancelled_and_then_counts_no_more(fleet, cloud, bundles):
+def test_a_rollout_is_cancelled_and_its_cameras_are_taken_back(fleet, cloud, bundles):
+    one, two = (bundle.sha256[:12] for bundle in bundles)
     assert fleet.cancel() is None
-    first = fleet.deploy(bundles[0])
+    fleet.deploy(bundles[0])
     second = fleet.deploy(bundles[1])
-    assert fleet.cancel() == second.deployment
-    assert fleet.deploy(bundles[0]).deployment == first.deployment, "it is held still"
-    third = fleet.deploy(bundles[1])
-    assert (third.new, third.deployment) == (True, "deployment-3"), "not the cancelled one once more"
-    assert fleet.cancel() == third.deployment and fleet.cancel() == first.deployment
-    assert fleet.deploy(bundles[0]).deployment == "deployment-4"
+    assert (fleet.cancel(), fleet.cancel()) == (second.deployment, None)
+    assert len(cloud.asked("CancelDeployment")) == 1
+    assert fleet.roll_back(leave=two).bundle == one
+    assert fleet.roll_back(leave=two).new is False
+
+
+def test_the_way_back_leads_to_a_deployment_without_a_name_too(fleet, clients, bundles):
+    version = fleet.offer(bundles[0])
+    held = {COMPONENT: {"componentVersion": version}}
+    clients.greengrass.create_deployment(targetArn=GROUP, components=held)
+    fleet.deploy(bundles[1])
+    assert fleet.roll_back().version == version
+
+
+def test_what_was_cancelled_can_be_deployed_again(fleet, bundles):
+    first = fleet.deploy(bundles[0])
+    fleet.cancel()
+    again = fleet.deploy(bundles[0])
+    assert again.new and again.deployment != first.deployment, "another request, which AWS takes for a new one"
 
 
 def test_a_fleets_cameras_are_told_in_our_words(fleet, cloud, bundles):

@@ -39,10 +39,9 @@ def told(camera: str, heard: Sequence[tuple[dict[str, Any], str]] | None) -> Cam
 
 def _runs(camera: str, stage: str, deployment: dict[str, Any], version: str, **more: Any) -> CameraStatus:
     bundle = bundle_id(version) or version
-    name = str(deployment["deploymentName"])
     since = deployment["modifiedTimestamp"].astimezone(timezone.utc).isoformat(timespec="seconds")
-    ours = name.removesuffix(f" {bundle}") if name.endswith(f" {bundle}") else ""
-    return CameraStatus(camera, stage, bundle, ours, since, **more)
+    name, ours, _ = str(deployment["deploymentName"]).partition(f" {bundle}")
+    return CameraStatus(camera, stage, bundle, name if ours else "", since, **more)
 
 
 def _reason(deployment: dict[str, Any]) -> str:

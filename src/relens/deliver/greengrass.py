@@ -26,6 +26,7 @@ from relens.device.agent.status import CameraStatus
 from relens.errors import DeliveryTrouble
 
 TARGET = r"greengrass:(?P<kind>thing|thinggroup)/(?P<name>[A-Za-z0-9:_-]{1,128})"
+INSTEAD = " instead of "
 READY_S = 180
 ASK_S = 2.0
 
@@ -134,7 +135,7 @@ class Greengrass:
         return self._deploy(version, f"{bundle.manifest.name} {bundle_id(version)}", job, again=again)
 
     def roll_back(self, leave: str | None = None, rollout: Rollout | None = None) -> Deployed:
-        """Deploy the bundle that the target held before the present one.
+        """Deploy the bundle that the target held before the present one, a cancelled one included.
 
         Args:
             leave: the id of a bundle; nothing is done unless the target holds it, so that it can be given twice.
@@ -145,25 +146,25 @@ class Greengrass:
         """
         job = (rollout or Rollout()).to_job()
         with explained(f"what {self.target} held before"):
-            history = [(one, version) for one in _kept(self._history()) if (version := self._version(one))]
+            history = [(one, version) for one in self._history() if (version := self._version(one))]
             if history and leave not in (None, bundle_id(history[0][1])):
                 return self._deployed(history[0][0]["deploymentId"], history[0][1], new=False)
-            # Behind the oldest deployment of what is held now: given again, it goes no way forward.
-            oldest = max((at for at, (_, version) in enumerate(history) if version == history[0][1]), default=0)
-            before = [one for one in history[oldest + 1 :] if one[0]["deploymentStatus"] != "FAILED"]
-        if not before:
+            passed = _passed([(one.get("deploymentName", ""), version) for one, version in history])
+            fit = [one for one in history if one[1] not in passed and one[0]["deploymentStatus"] != "FAILED"]
+        if not fit:
             raise _unfit(f"{self.target} held no bundle before", "deploy another bundle")
-        deployment, version = before[0]
-        return self._deploy(version, str(deployment.get("deploymentName", version)), job)
+        deployment, version = fit[0]
+        name = deployment.get("deploymentName", version).partition(INSTEAD)[0]
+        return self._deploy(version, f"{name}{INSTEAD}{history[0][1]}", job)
 
     def cancel(self) -> str | None:
         """Stop what is being deployed; cameras that have it keep it. Gives the deployment, None when there is none."""
         with explained(f"cancel what is deployed to {self.target}"):
-            running = next((one for one in self._history() if one["deploymentStatus"] == "ACTIVE"), None)
-            if running is None:
+            newest = next(iter(self._history()), {})
+            if newest.get("deploymentStatus") != "ACTIVE":
                 return None
-            self.clients.greengrass.cancel_deployment(deploymentId=running["deploymentId"])
-        return str(running["deploymentId"])
+            self.clients.greengrass.cancel_deployment(deploymentId=newest["deploymentId"])
+        return str(newest["deploymentId"])
 
     def statuses(self) -> list[CameraStatus]:
         """What Greengrass has heard of each camera; raises RL-DELIVER-007."""
@@ -192,11 +193,11 @@ class Greengrass:
 
     def _deploy(self, version: str, name: str, job: dict[str, Any], *, again: bool = False) -> Deployed:
         with explained(f"{self.component} {version} -> {self.target}"):
-            history = self._history()
-            newest = next(iter(_kept(history)), None)
+            newest = next(iter(self._history()), {})
             held = self._details(newest["deploymentId"]) if newest else {}
             components = dict(held.get("components", {}))
-            if newest and not again and components.get(self.component, {}).get("componentVersion") == version:
+            is_held = components.get(self.component, {}).get("componentVersion") == version
+            if is_held and newest["deploymentStatus"] != "CANCELED" and not again:
                 return self._deployed(newest["deploymentId"], version, new=False)
             components[self.component] = {**components.get(self.component, {}), "componentVersion": version}
             asked = {
@@ -206,14 +207,13 @@ class Greengrass:
                 **({"iotJobConfiguration": job} if self.kind == "thinggroup" else {}),
                 "deploymentPolicies": {**held.get("deploymentPolicies", {}), "failureHandlingPolicy": "DO_NOTHING"},
             }
-            # The same after a kill, and another one after whatever was deployed or cancelled since.
-            since = history[0]["deploymentId"] if history else None
-            token = _token(json.dumps([asked, since], sort_keys=True).encode())
+            # The same after a kill, and another one after whatever was deployed since.
+            token = _token(json.dumps([asked, newest.get("deploymentId")], sort_keys=True).encode())
             made = self.clients.greengrass.create_deployment(**asked, clientToken=token)
         return self._deployed(made["deploymentId"], version, new=True)
 
     def _history(self) -> list[dict[str, Any]]:
-        """The target's deployments, newest first."""
+        """The target's deployments, newest first; AWS counts each but the newest as cancelled."""
         asked = {"targetArn": self.arn, "historyFilter": "ALL"}
         pages = self.clients.greengrass.get_paginator("list_deployments").paginate(**asked)
         found = [one for page in pages for one in page["deployments"]]
@@ -280,9 +280,19 @@ class Greengrass:
         return found["Arn"].split(":")[1], found["Account"]
 
 
-def _kept(deployments: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Those that were not taken back."""
-    return [one for one in deployments if one["deploymentStatus"] != "CANCELED"]
+def _passed(history: list[tuple[str, str]]) -> set[str]:
+    """The versions that a way back does not lead to: the present one, and those that it has led away from just now.
+
+    Args:
+        history: names and versions of deployments, newest first; a way back has what it left in its name.
+    """
+    found = {version for _, version in history[:1]}
+    for name, _ in history:
+        _, _, left = name.partition(INSTEAD)
+        if not left:
+            break
+        found.add(left)
+    return found
 
 
 def _contradicts(there: Any, ours: Any) -> bool:
