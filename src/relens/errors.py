@@ -37,6 +37,8 @@ CODES: dict[str, str] = {
     "RL-DELIVER-004": "what the repository says is not trusted",
     "RL-DELIVER-005": "what the repository says has expired, or this machine's clock is not set",
     "RL-DELIVER-006": "this camera follows no repository",
+    "RL-DELIVER-007": "AWS cannot be reached or refuses",
+    "RL-DELIVER-008": "this cannot be deployed with Greengrass",
     "RL-DELIVER-009": "a camera cannot be reached over SSH",
     "RL-DELIVER-010": "not every camera runs the bundle",
     "RL-DELIVER-011": "a rollout was stopped by its bound",

@@ -22,6 +22,8 @@ class Killed(Exception):
 class Disks:
     """A carrier to the disks of cameras, whose agents do nothing: what they decide is set by the test."""
 
+    look_s = 0.01
+
     def __init__(self, folder: Path, cameras: int, confirms: Callable[[str], bool] = lambda camera: True) -> None:
         self.stores = {f"c{number:02}": Store(folder / f"c{number:02}") for number in range(cameras)}
         self.confirms, self.looks, self.kill_at = confirms, 0, -1
@@ -60,6 +62,9 @@ class Disks:
                 self.stores[name].roll_back("rolled back from the desk", bundle)
             yield Handed(name)
 
+    def hold(self) -> None:
+        pass
+
     def close(self) -> None:
         pass
 
@@ -73,7 +78,7 @@ def roll(tmp_path) -> Callable[..., Verdict]:
         asked = RolloutSettings(**{"silent_s": 0.2, **settings})
         journal = Journal(tmp_path / "rollout.json")
         rollout = begin(journal, bundle, disks.stores, asked)
-        return Roller(disks, journal, asked, look_s=0.01).run(rollout, bundle, again=again)
+        return Roller(disks, journal, asked).run(rollout, bundle, again=again)
 
     return run
 

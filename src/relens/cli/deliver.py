@@ -21,6 +21,10 @@ PassphraseFile = Annotated[
     Path | None,
     typer.Option(envvar="RELENS_PASSPHRASE_FILE", help="A file with the keys' passphrase; left out, it is asked for."),
 ]
+Mirror = Annotated[
+    str | None, typer.Option(envvar="RELENS_MIRROR", help="Bring it to s3://BUCKET/PREFIX as well (relens[aws]).")
+]
+Pace = Annotated[float | None, typer.Option("--mirror-kbit-s", min=8, help="The most that is sent to the mirror.")]
 
 
 def keys(
@@ -49,6 +53,8 @@ def publish(
     share: Annotated[float, typer.Option(help="Of the cameras, drawn by lot: 0.1 is one in ten.")] = 1.0,
     keys: Keys = HOME,
     passphrase_file: PassphraseFile = None,
+    mirror: Mirror = None,
+    mirror_kbit_s: Pace = None,
     as_json: AsJson = False,
 ) -> None:
     """Offer a bundle to the cameras that follow a channel, or to a share of them."""
@@ -63,20 +69,29 @@ def publish(
     with tempfile.TemporaryDirectory(prefix="relens-") as folder:
         opened = open_bundle(bundle, Path(folder))
         published = offer(repository, opened, channel, _ring(keys, passphrase_file), share=share)
+    _mirror(repository, mirror, mirror_kbit_s)
     if as_json:
         say_json(vars(published))
     else:
         say(str(published))
 
 
-def refresh(repository: Repository, keys: Keys = HOME, passphrase_file: PassphraseFile = None) -> None:
+def refresh(
+    repository: Repository,
+    keys: Keys = HOME,
+    passphrase_file: PassphraseFile = None,
+    mirror: Mirror = None,
+    mirror_kbit_s: Pace = None,
+) -> None:
     """Sign a repository once more, so that cameras go on taking it for current; online.pem is enough."""
     from relens.cli.screen import say
 
     with installed():
         from relens.deliver import refresh as sign
 
-    say(f"{repository} is current until {sign(repository, _ring(keys, passphrase_file)):%Y-%m-%d %H:%M} UTC")
+    until = sign(repository, _ring(keys, passphrase_file))
+    _mirror(repository, mirror, mirror_kbit_s)
+    say(f"{repository} is current until {until:%Y-%m-%d %H:%M} UTC")
 
 
 def revoke(
@@ -85,6 +100,8 @@ def revoke(
     key: Annotated[str | None, typer.Option(help="Replace this key: root, targets or online.")] = None,
     keys: Keys = HOME,
     passphrase_file: PassphraseFile = None,
+    mirror: Mirror = None,
+    mirror_kbit_s: Pace = None,
 ) -> None:
     """Take an offer back, or let a key count no more that is lost or known to others."""
     from relens.cli.screen import say
@@ -98,10 +115,27 @@ def revoke(
     ring = _ring(keys, passphrase_file)
     if channel:
         withdraw(repository, channel, ring)
-        say(f"{channel}: nothing is offered; cameras keep what they run")
     elif key:
         replace_key(repository, ring, key)
+    _mirror(repository, mirror, mirror_kbit_s)
+    if channel:
+        say(f"{channel}: nothing is offered; cameras keep what they run")
+    else:
         say(f"{key}: another key counts from now on; cameras follow by themselves")
+
+
+def _mirror(repository: Path, address: str | None, max_kbit_s: float | None) -> None:
+    if address is None:
+        return
+    from relens.cli.screen import note, stages
+
+    with installed("aws"):
+        from relens.deliver.s3 import mirror
+
+    with stages() as progress:
+        progress.stage("mirror")
+        mirrored = mirror(repository, address, max_kbit_s=max_kbit_s, progress=progress.advance)
+    note(str(mirrored))
 
 
 def _ring(keys: Path, passphrase_file: Path | None) -> "KeyRing":
@@ -119,7 +153,7 @@ def passphrase(file: Path | None, *, new: bool = False) -> str:
 
 
 @contextmanager
-def installed() -> Iterator[None]:
+def installed(extra: str = "deliver") -> Iterator[None]:
     """What is imported here may not be there."""
     from relens.errors import BadConfig
 
@@ -128,6 +162,6 @@ def installed() -> Iterator[None]:
     except ImportError as trouble:
         raise BadConfig(
             "RL-CONFIG-006",
-            f"keys and repositories need what is not installed: {trouble.name}",
-            hint='pip install "relens[deliver]"',
+            f"keys, repositories and mirrors need what is not installed: {trouble.name}",
+            hint=f'pip install "relens[{extra}]"',
         ) from None

@@ -21,6 +21,8 @@ class Boxes:
         fleet: with `[[cameras]]`.
     """
 
+    look_s = 0.5
+
     def __init__(self, fleet: Fleet) -> None:
         self._cameras = {one.name: SshCamera(one, fleet.ssh) for one in fleet.cameras}
         self._pool = ThreadPoolExecutor(AT_ONCE, "relens-ssh")
@@ -37,6 +39,9 @@ class Boxes:
                 camera.install(bundle, again=again)
 
         return self._each(plan.released(step), install)
+
+    def hold(self) -> None:
+        """See `Carrier.hold`; nothing goes on by itself."""
 
     def roll_back(self, bundle: str | None, cameras: Sequence[str]) -> Iterator[Handed]:
         """See `Carrier.roll_back`."""

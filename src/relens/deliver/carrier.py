@@ -18,7 +18,12 @@ class Handed:
 
 
 class Carrier(Protocol):
-    """Used by one thread. What it cannot do raises DeliveryTrouble; a camera that cannot be reached is `away`."""
+    """Used by one thread. What it cannot do raises DeliveryTrouble; a camera that cannot be reached is `away`.
+
+    look_s: between two looks at all cameras.
+    """
+
+    look_s: float
 
     def statuses(self) -> Mapping[str, CameraStatus]:
         """How every camera is, by name."""
@@ -28,6 +33,9 @@ class Carrier(Protocol):
 
         again: also where it failed before.
         """
+
+    def hold(self) -> None:
+        """Give it to no more cameras."""
 
     def roll_back(self, bundle: str | None, cameras: Sequence[str]) -> Iterator[Handed]:
         """Take a bundle back, or what runs now (None); safe to repeat where a bundle is named."""

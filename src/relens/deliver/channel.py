@@ -25,6 +25,8 @@ class Channel:
         BadConfig: RL-CONFIG-003 without a broker: nobody would know what became of a bundle.
     """
 
+    look_s = 0.5
+
     def __init__(
         self, settings: RepositoryFleet, reports: ReportsSettings | None, passphrase: Callable[[], str]
     ) -> None:
@@ -54,6 +56,9 @@ class Channel:
         publish(self._settings.folder, bundle, self._settings.channel, self._ring(), share=plan.share(step))
         self._mirror()
         return iter(())
+
+    def hold(self) -> None:
+        """See `Carrier.hold`; nothing goes on by itself."""
 
     def roll_back(self, bundle: str | None, cameras: Sequence[str]) -> Iterator[Handed]:
         """See `Carrier.roll_back`; cameras go back when they next ask."""

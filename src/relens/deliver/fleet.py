@@ -63,10 +63,13 @@ class Target:
         """
         cameras = self._carrier.statuses()
         journal = Journal(_state() / f"{hashlib.sha256(self.name.encode()).hexdigest()[:16]}.json")
-        rollout = begin(journal, bundle, cameras, self.fleet.rollout)
+        settings = self.fleet.rollout
+        if self.fleet.greengrass is not None:
+            settings = settings.model_copy(update={"steps": (1.0,)})  # AWS has steps of its own
+        rollout = begin(journal, bundle, cameras, settings)
         if not agreed(rollout.plan):
             return None
-        return Roller(self._carrier, journal, self.fleet.rollout, self._say).run(rollout, bundle, again=again)
+        return Roller(self._carrier, journal, settings, self._say).run(rollout, bundle, again=again)
 
     def roll_back(self, bundle: str | None = None) -> Mapping[str, str]:
         """Take what runs (None), or a certain bundle, back from every camera that has it.
@@ -113,6 +116,10 @@ def _carrier(fleet: Fleet, passphrase: Callable[[], str]) -> Carrier:
         from relens.deliver.channel import Channel
 
         return Channel(fleet.repository, fleet.reports, passphrase)
+    if fleet.greengrass is not None:
+        from relens.deliver.cloud import Cloud
+
+        return Cloud(fleet.greengrass, fleet.rollout)
     from relens.deliver.boxes import Boxes
 
     return Boxes(fleet)

@@ -14,7 +14,6 @@ from relens.device.agent.status import CameraStatus
 from relens.files import write_whole
 from relens.spec.fleet import RolloutSettings
 
-LOOK_S = 0.5
 DONE, HELD, ROLLED_BACK = "done", "held", "rolled back"
 
 
@@ -98,7 +97,6 @@ class Roller:
         journal: told of every step before it is taken.
         settings: how many may fail, how long a camera may be silent, and what then.
         say: told in a line what happens.
-        look_s: between two looks at all cameras.
     """
 
     def __init__(
@@ -107,10 +105,9 @@ class Roller:
         journal: Journal,
         settings: RolloutSettings,
         say: Callable[[str], None] = lambda line: None,
-        look_s: float = LOOK_S,
     ) -> None:
         self._carrier, self._journal, self._settings = carrier, journal, settings
-        self._say, self._look_s = say, look_s
+        self._say = say
         self._whys: dict[str, str] = {}
         self._outcomes: dict[str, Outcome] = {}
         self._since_s: dict[str, float] = {}
@@ -150,7 +147,7 @@ class Roller:
                 self._judge(camera, statuses.get(camera), bundle)
             if self._too_many() or Outcome.WAITING not in self._outcomes.values():
                 return statuses
-            sleep(self._look_s)
+            sleep(self._carrier.look_s)
 
     def _judge(self, camera: str, status: CameraStatus | None, bundle: str) -> None:
         found = outcome(status, bundle, monotonic() - self._since_s[camera], self._settings.silent_s)
@@ -171,6 +168,7 @@ class Roller:
 
     def _stop(self, rollout: Rollout, statuses: Mapping[str, CameraStatus]) -> Verdict:
         end, plan = HELD, rollout.plan
+        self._carrier.hold()
         if self._settings.then == "roll back":
             end = ROLLED_BACK
             for handed in self._carrier.roll_back(plan.bundle, plan.released(rollout.step)):
