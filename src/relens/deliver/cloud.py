@@ -1,4 +1,4 @@
-"""Cameras that are core devices of AWS IoT Greengrass: AWS carries the bundle, at a pace and up to a bound of its own."""
+"""Core devices of AWS IoT Greengrass: AWS carries the bundle, at a pace and up to a bound of its own."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
