@@ -258,11 +258,15 @@ class Cloud:
         recipe = json.loads(content)
         name, version = recipe["ComponentName"], recipe["ComponentVersion"]
         arn = f"arn:aws:greengrass:{REGION}:{ACCOUNT}:components:{name}:versions:{version}"
-        if arn in self.components and self.components[arn][0] != body["clientToken"]:
-            return 409, _error("Conflict")
-        self.components[arn] = body["clientToken"], content
         values = {"arn": arn, "componentName": name, "componentVersion": version}
-        return 201, {**values, "creationTimestamp": next(self._clock), "status": {"componentState": "REQUESTED"}}
+        values |= {"creationTimestamp": next(self._clock), "status": {"componentState": "REQUESTED"}}
+        if body["clientToken"] in self.tokens:
+            return 201, values  # what was answered then, whatever has become of it
+        if arn in self.components:
+            return 409, _error("Conflict")
+        self.tokens[body["clientToken"]] = arn
+        self.components[arn] = body["clientToken"], content
+        return 201, values
 
     def _status(self, arn: str) -> dict[str, Any]:
         state = self.states.pop(0) if len(self.states) > 1 else self.states[0]

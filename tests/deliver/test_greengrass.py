@@ -250,7 +250,6 @@ def test_a_deployment_that_is_not_listed_yet_is_not_made_again(fleet, cloud, bun
 def test_a_component_that_is_there_already_is_fine_when_it_is_the_same(fleet, cloud, bundles, bucket):
     version = fleet.offer(bundles[0])
     arn = next(iter(cloud.components))
-    cloud.components[arn] = "of somebody else", cloud.components[arn][1]
     assert fleet.offer(bundles[0]) == version
     assert len(cloud.asked("GetComponent")) == 1
     elsewhere = Greengrass(fleet.target, bucket, fleet.clients, agent=Agent("/srv/elsewhere"), sleep=lambda _: None)
@@ -282,6 +281,18 @@ def test_a_component_that_fails_is_told(fleet, cloud, bundles):
     with pytest.raises(DeliveryTrouble, match=r"RL-DELIVER-008.*not ready after 180 s"):
         fleet.deploy(bundles[0])
     assert cloud.deployments == {}
+
+
+def test_a_component_that_failed_is_deleted_and_made_anew(fleet, cloud, bundles):
+    cloud.states = ["FAILED"]
+    with pytest.raises(DeliveryTrouble, match="RL-DELIVER-008") as told:
+        fleet.offer(bundles[0])
+    (arn,) = cloud.components
+    assert f"delete-component --arn {arn}" in told.value.hint
+    del cloud.components[arn]
+    cloud.states = ["DEPLOYABLE"]
+    fleet.offer(bundles[0])
+    assert list(cloud.components) == [arn]
 
 
 def test_the_way_back_is_the_bundle_before(fleet, cloud, bundles):

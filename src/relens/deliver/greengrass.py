@@ -107,10 +107,10 @@ class Greengrass:
         """
         recipe = recipes.recipe(bundle, self.bucket, self.component, self.agent)
         Bucket(Place(self.bucket), self.clients.s3, max_kbit_s).put(bundle.path, artifact_name(bundle, self.component))
-        content = recipe.to_bytes()
         with explained(f"component {self.component} {recipe.component_version}"):
             try:
-                self.clients.greengrass.create_component_version(inlineRecipe=content, clientToken=_token(content))
+                # Without a token of ours: for hours AWS would answer for one that was deleted since.
+                self.clients.greengrass.create_component_version(inlineRecipe=recipe.to_bytes())
             except ClientError as trouble:
                 if trouble.response["Error"]["Code"] == "ConflictException":
                     self._check_is_same(recipe)
