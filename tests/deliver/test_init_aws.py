@@ -72,7 +72,7 @@ def test_every_operation_in_the_source_has_its_permission():
     """So that none is missing that the test above did not come by."""
     told = {xform_name(call) for one in OPERATOR for call in one.calls} | {"get_caller_identity"}
     found = set()
-    for file in SOURCE.glob("*.py"):
+    for file in (one for one in SOURCE.glob("*.py") if "relens.deliver.aws" in one.read_text()):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 of = ast.unparse(node.func.value)
