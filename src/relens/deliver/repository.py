@@ -25,6 +25,7 @@ from tuf.api.serialization.json import JSONSerializer
 from tuf.repository import Repository
 
 from relens.bundle import Bundle
+from relens.bundle.pieces import pieces_of, to_words
 from relens.deliver.keys import NAMES, KeyRing
 from relens.device.agent.trust import WITHDRAWN
 from relens.errors import BadConfig, DeliveryTrouble
@@ -191,7 +192,9 @@ def publish(folder: Path, bundle: Bundle, channel: str, keys: KeyRing, *, share:
         write_whole(file, [content])
     now = repository.targets()
     offered = dict(now.targets)
-    target.unrecognized_fields["custom"] = {"name": name, **_beside(target, offered.get(everybody), share)}
+    pieces = to_words(pieces_of(content))
+    beside = _beside(target, offered.get(everybody), share)
+    target.unrecognized_fields["custom"] = {"name": name, "pieces": pieces, **beside}
     offered[target.path] = target
     if share == 1:
         offered.pop(some, None)
@@ -221,7 +224,7 @@ def roll_back(folder: Path, channel: str, keys: KeyRing) -> Published | None:
         if last is not None:
             if last.path == f"{channel}.relens" and (before := last.custom.get("before")):
                 again = TargetFile(before["length"], {"sha256": before["sha256"]}, last.path)
-                again.unrecognized_fields["custom"] = {"name": before["name"]}
+                again.unrecognized_fields["custom"] = {"name": before["name"], "pieces": before["pieces"]}
                 offered[again.path] = again
             repository.offer(offered, [*taken_back, last.hashes["sha256"][:12]])
     return next((one for one in offers(folder) if one.channel == channel and one.share == 1), None)
@@ -240,8 +243,8 @@ def _beside(target: TargetFile, before: TargetFile | None, share: float) -> dict
         return {}
     if before.hashes == target.hashes:
         return {key: value for key, value in before.custom.items() if key == "before"}
-    was = {"name": before.custom["name"], "sha256": before.hashes["sha256"], "length": before.length}
-    return {"before": was}
+    told = {key: before.custom[key] for key in ("name", "pieces")}
+    return {"before": {**told, "sha256": before.hashes["sha256"], "length": before.length}}
 
 
 def withdraw(folder: Path, channel: str, keys: KeyRing) -> None:

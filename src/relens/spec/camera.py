@@ -45,11 +45,13 @@ class SourceSettings(Strict):
 class AgentSettings(Strict):
     """`[agent]`. confirm_after_s: a new bundle is confirmed after so many seconds of healthy frames.
 
-    ask_every_s: the repository that the camera follows is asked so often, give or take a fifth.
+    ask_every_s: the repository that the camera follows is asked so often, give or take a fifth. max_kbit_s: the most
+    that a bundle may take of the line; None: as much as there is.
     """
 
     confirm_after_s: float = Field(default=60.0, ge=0)
     ask_every_s: float = Field(default=300.0, gt=0)
+    max_kbit_s: float | None = Field(default=None, gt=0)
 
 
 class KeepSettings(Strict):

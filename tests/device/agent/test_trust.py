@@ -2,6 +2,7 @@
 
 import functools
 import http.server
+import re
 import shutil
 import threading
 import time
@@ -23,7 +24,8 @@ from relens.deliver import (
     roll_back,
     withdraw,
 )
-from relens.device.agent import Store
+from relens.device.agent import Store, trust
+from relens.device.agent.download import Kept, Pace
 from relens.device.agent.draw import draw
 from relens.device.agent.trust import enrol, fetch
 from relens.errors import BadConfig, DeliveryTrouble
@@ -32,25 +34,52 @@ from relens.spec import camera_settings
 # python-tuf leaves its connections to the end of the process.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 PASSPHRASE = "correct horse"
+QUICK = Pace(silent_s=1, watch_s=1, metadata_s=2)
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
-    """Serves a folder; drips where the server is told to."""
+    """Serves a folder, and parts of its files; drips, hangs up and counts as the server is told to."""
 
     def log_message(self, *said: object) -> None: ...
 
-    def copyfile(self, source, target) -> None:
-        if self.server.drips:
-            target.write(source.read(10))
-            target.flush()
-            time.sleep(self.server.drips)
-        else:
-            super().copyfile(source, target)
+    def do_GET(self) -> None:
+        file = Path(self.translate_path(self.path))
+        if not file.is_file():
+            self.send_error(404)
+            return
+        content = file.read_bytes()
+        part = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
+        start, end = (int(part[1]), int(part[2]) + 1) if part and self.server.knows_ranges else (0, len(content))
+        self.send_response(206 if (start, end) != (0, len(content)) else 200)
+        self.send_header("Content-Length", str(end - start))
+        self.end_headers()
+        self._send(content[start:end], file.name)
+
+    def _send(self, content: bytes, name: str) -> None:
+        server = self.server
+        is_bundle = name.endswith(".relens")
+        if server.drips:
+            for at in range(len(content)):
+                self.wfile.write(content[at : at + 1])
+                self.wfile.flush()
+                if server.stopping.wait(server.drips):
+                    return
+        if is_bundle and server.cuts_at is not None:
+            content, server.cuts_at = content[: server.cuts_at], None
+        self.wfile.write(content)
+        if is_bundle:
+            server.given += len(content)
 
 
 class Server(http.server.ThreadingHTTPServer):
+    """drips: seconds between two bytes. cuts_at: the next bundle ends after so many. given: bytes of bundles."""
+
     drips = 0.0
+    cuts_at: int | None = None
+    knows_ranges = True
+    given = 0
     daemon_threads = True
+    stopping = threading.Event()
 
     def handle_error(self, request: object, address: object) -> None: ...
 
@@ -96,8 +125,10 @@ def desk(tmp_path, write) -> Iterator[Desk]:
         make_keys(tmp_path / "keys", PASSPHRASE)
         create_repository(desk.repository, desk.keys)
         yield desk
+        server.stopping.set()
         server.shutdown()
         thread.join()
+        server.stopping.clear()
 
 
 @pytest.fixture
@@ -163,8 +194,14 @@ def foreign(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
         desk.offer(name, keys=keys)
 
 
+def nothing_kept(*_: object) -> dict[str, Kept]:
+    """The whole file is asked for: where pieces of it lie here, an attacker's are not even looked at."""
+    return {}
+
+
 def tampered(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """One byte of the bundle is another one."""
+    monkeypatch.setattr(trust, "kept_pieces", nothing_kept)
     desk.offer("third")
     content = bytearray(desk.target().read_bytes())
     content[len(content) // 2] ^= 1
@@ -173,15 +210,28 @@ def tampered(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def too_long(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """More is sent than was signed for."""
+    monkeypatch.setattr(trust, "kept_pieces", nothing_kept)
     desk.offer("third")
     with desk.target().open("ab") as file:
         file.write(bytes(1_000_000))
 
 
 def slow(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that begins to answer, and then says nothing."""
+    """A server that gives a byte, and then nothing."""
     desk.offer("third")
     desk.server.drips = 5.0
+
+
+def dripping(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that gives a byte now and then, for ever."""
+    desk.offer("third")
+    desk.server.drips = 0.2
+
+
+def endless(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Words without an end, where a small file was asked for."""
+    with (desk.repository / "metadata/timestamp.json").open("ab") as file:
+        file.write(b" " * 5_000_000)
 
 
 def revoked(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,6 +258,8 @@ def revoked(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
         (tampered, "RL-DELIVER-004"),
         (too_long, "RL-DELIVER-004"),
         (slow, "RL-DELIVER-003"),
+        (dripping, "RL-DELIVER-003"),
+        (endless, "RL-DELIVER-004"),
         (revoked, "RL-DELIVER-004"),
     ],
 )
@@ -224,12 +276,13 @@ def test_an_attack_is_refused_and_nothing_of_it_is_kept(desk, camera, monkeypatc
 
     began = time.monotonic()
     with pytest.raises(DeliveryTrouble, match=code) as caught:
-        fetch(camera, "cam1", silent_s=1)
+        fetch(camera, "cam1", QUICK)
 
     assert time.monotonic() - began < 15
     assert caught.value.hint
     assert (camera.inbox.waiting(), sorted(camera.stored())) == ([], known)
-    assert {one.name for one in (camera.folder / "trust").iterdir()} == {"follows.json", "metadata", "offer"}
+    assert {one.name for one in (camera.folder / "trust").iterdir()} <= {"follows.json", "metadata", "offer", "coming"}
+    assert sum(one.stat().st_size for one in camera.folder.glob("trust/coming/*")) < 100
 
 
 @pytest.mark.parametrize("name", ["targets", "online", "root"])
@@ -276,6 +329,62 @@ def test_an_agent_takes_what_is_published_and_runs_on_through_an_attack(
         assert camera.standing().good == camera.standing().active == first
     why = next(fact["why"] for fact in camera.journal if fact["event"] == "repository away")
     assert "RL-DELIVER-004" in why
+
+
+def test_a_bundle_that_is_cut_off_goes_on_where_it_was(desk, camera) -> None:
+    desk.offer("first")
+    size = desk.target().stat().st_size
+    desk.server.cuts_at = size // 3
+    with pytest.raises(DeliveryTrouble, match=r"RL-DELIVER-003.*more expected"):
+        fetch(camera, "cam1", QUICK)
+    assert desk.server.given == size // 3
+    assert fetch(camera, "cam1", QUICK) is not None
+    assert desk.server.given == size, "no byte of it twice"
+    assert list((camera.folder / "trust/coming").iterdir()) == []
+    install_what_waits(camera)
+
+    desk.offer("second")
+    desk.server.cuts_at, desk.server.knows_ranges = 500, False
+    with pytest.raises(DeliveryTrouble, match="RL-DELIVER-003"):
+        fetch(camera, "cam1", QUICK)
+    assert fetch(camera, "cam1", QUICK) is not None, "a server that knows no ranges gives all of it again"
+    install_what_waits(camera)
+
+    desk.offer("third")
+    desk.server.cuts_at = 500
+    with pytest.raises(DeliveryTrouble, match="RL-DELIVER-003"):
+        fetch(camera, "cam1", QUICK)
+    (come,) = (camera.folder / "trust/coming").iterdir()
+    come.write_bytes(bytes(come.stat().st_size))
+    desk.server.knows_ranges = True
+    assert fetch(camera, "cam1", QUICK) is not None, "what was wrong is dropped, and asked for again"
+
+
+def test_only_what_changed_is_asked_for(desk, camera, write) -> None:
+    first = desk.offer("first")
+    assert ask(camera) == first
+    whole = desk.server.given
+    assert whole == desk.target().stat().st_size
+
+    second = desk.offer("second")  # another name, and nothing else
+    assert ask(camera) == second
+    changed = desk.server.given - whole
+    assert 0 < changed < whole / 5, f"{changed} of {whole} bytes"
+
+    kept = camera.bundles / second / "bundle.relens"
+    damaged = bytearray(kept.read_bytes())
+    damaged[-1] ^= 1
+    kept.write_bytes(damaged)
+    third = desk.offer("third")
+    assert ask(camera) == third, "whatever lies here, what comes out is what was signed"
+
+
+def test_a_camera_leaves_the_line_to_others(desk, camera) -> None:
+    desk.offer("first")
+    bits = desk.target().stat().st_size * 8
+    began = time.monotonic()
+    assert fetch(camera, "cam1", Pace(max_kbit_s=bits / 1000 / 2)) is not None
+    assert time.monotonic() - began > 1.5
 
 
 def install_what_waits(store: Store) -> None:

@@ -5,6 +5,7 @@ from threading import Event, Thread
 
 from relens.device.agent.fetch import fetch_apart
 from relens.device.agent.store import Store
+from relens.spec import AgentSettings
 
 SPREAD = 0.2
 """Of the time between two questions: a fleet that was switched on at once must not ask at once."""
@@ -16,11 +17,11 @@ class Follower:
     Args:
         store: the camera's disk.
         camera: what it is called.
-        every_s: between two questions.
+        settings: how often, and how fast.
     """
 
-    def __init__(self, store: Store, camera: str, every_s: float) -> None:
-        self._store, self._camera, self._every_s = store, camera, every_s
+    def __init__(self, store: Store, camera: str, settings: AgentSettings) -> None:
+        self._store, self._camera, self._settings = store, camera, settings
         self._stopping = Event()
         self._trouble: str | None = None
         # A daemon: a question that is on its way must not keep the agent from ending.
@@ -38,10 +39,10 @@ class Follower:
         while not self._stopping.is_set():
             if self._store.follows.exists():
                 self._ask()
-            self._stopping.wait(self._every_s * random.uniform(1 - SPREAD, 1 + SPREAD))
+            self._stopping.wait(self._settings.ask_every_s * random.uniform(1 - SPREAD, 1 + SPREAD))
 
     def _ask(self) -> None:
-        fetched = fetch_apart(self._store, self._camera)
+        fetched = fetch_apart(self._store, self._camera, self._settings.max_kbit_s)
         if fetched.bundle:
             self._store.journal.note("fetched", bundle=fetched.bundle)
         if fetched.trouble and self._trouble is None:

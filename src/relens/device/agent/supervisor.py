@@ -59,7 +59,7 @@ class Supervisor:
         self.store, self.settings, self.real_time = store, settings, real_time
         self.patience, self.say = patience or Patience(), say
         self._heart, self._post = Heart(), Post(store, settings)
-        self._follower = Follower(store, camera_name(settings), settings.agent.ask_every_s)
+        self._follower = Follower(store, camera_name(settings), settings.agent)
         self._stopping = Event()
 
     def stop(self) -> None:

@@ -3,6 +3,7 @@
 STATE/trust/
   follows.json    {"repository": ..., "channel": ..., "enrolled_s": ..., "root": what was pinned then}
   metadata/       what the repository has said last: nothing older is taken any more
+  coming/         what has come of a bundle so far
   offer           -> ID     a cell: what it offered last
   withdrawn       -> ID     a cell: what it took back, and runs on for want of another
 """
@@ -17,11 +18,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from tuf.api.exceptions import (
     DownloadError,
-    DownloadHTTPError,
     DownloadLengthMismatchError,
     ExpiredMetadataError,
     RepositoryError,
@@ -29,18 +28,18 @@ from tuf.api.exceptions import (
 from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 from tuf.ngclient import Updater
 from tuf.ngclient.fetcher import FetcherInterface
-from tuf.ngclient.urllib3_fetcher import Urllib3Fetcher
 from urllib3.exceptions import HTTPError
 
+from relens.bundle.pieces import from_words
 from relens.device.agent.cell import read_cell, write_cell
+from relens.device.agent.download import FolderFetcher, Pace, Wanted, WebFetcher, kept_pieces
 from relens.device.agent.draw import draw
 from relens.device.agent.store import FILE, ID_DIGITS, Store
 from relens.device.events.log import CLOCK_SET_S
 from relens.errors import DeliveryTrouble, DeviceTrouble
 from relens.files import write_whole
 
-SILENT_S = 20
-CHUNK = 1 << 16
+PACE = Pace()
 WITHDRAWN = "x-relens-withdrawn"
 """In the signed list of targets: the bundles that were taken back, by id."""
 
@@ -97,7 +96,7 @@ def follows(store: Store) -> Follows | None:
         return None
 
 
-def fetch(store: Store, camera: str, silent_s: int = SILENT_S) -> str | None:
+def fetch(store: Store, camera: str, pace: Pace = PACE) -> str | None:
     """Ask the repository: leave what it has taken back, and put what it offers into the inbox.
 
     What is here already is put there only when the offer has changed to it: a camera where somebody has installed
@@ -106,7 +105,7 @@ def fetch(store: Store, camera: str, silent_s: int = SILENT_S) -> str | None:
     Args:
         store: the camera's disk.
         camera: its name, by which it is among those that a bundle is offered to, or not yet.
-        silent_s: a server may say nothing for so long.
+        pace: how fast a web server has to be, and may be.
 
     Returns:
         The id of what was brought; None when there is nothing new.
@@ -123,18 +122,42 @@ def fetch(store: Store, camera: str, silent_s: int = SILENT_S) -> str | None:
         )
     _check_clock(followed)
     with _explained(followed.repository):
-        updater = _updater(store, followed, silent_s)
+        fetcher = _fetcher(followed, pace)
+        updater = _updater(store, followed, fetcher)
         updater.refresh()
         _leave_withdrawn(store)
         offered = _offered(updater, followed.channel, camera)
-        if offered is None or not _is_news(store, offered):
-            _note_offer(store, offered)
-            return None
-        with tempfile.TemporaryDirectory(prefix="coming-", dir=_folder(store)) as folder:
-            content = _kept(store, offered) or Path(updater.download_target(offered, f"{folder}/bundle")).read_bytes()
-    store.inbox.put(content)
-    _note_offer(store, offered)
-    return _id(offered)
+        content = None
+        if offered is not None and _is_news(store, offered):
+            content = _kept(store, offered) or _brought(store, updater, fetcher, offered)
+            store.inbox.put(content)
+        _note_offer(store, offered)
+    return _id(offered) if offered is not None and content is not None else None
+
+
+def _brought(store: Store, updater: Updater, fetcher: FetcherInterface, offered: TargetFile) -> bytes:
+    """From the repository; what has come of it stays for the next question, unless it is wrong."""
+    folder = _folder(store) / "coming"
+    folder.mkdir(exist_ok=True)
+    at = folder / offered.hashes["sha256"]
+    for other in folder.iterdir():
+        if other != at:
+            other.unlink()
+    pieces = from_words(str((offered.custom or {}).get("pieces", "")))
+    mine = kept_pieces((one.folder / FILE for one in store.stored().values()), pieces)
+    for kept in [mine, {}] if mine else [{}]:
+        if isinstance(fetcher, WebFetcher):
+            fetcher.wanted = Wanted(offered.length, at, tuple(pieces), kept)
+        try:
+            with tempfile.TemporaryDirectory(dir=folder) as room:
+                content = Path(updater.download_target(offered, f"{room}/bundle")).read_bytes()
+            break
+        except (RepositoryError, DownloadLengthMismatchError):
+            at.unlink(missing_ok=True)
+            if not kept:
+                raise
+    at.unlink(missing_ok=True)
+    return content
 
 
 def _offered(updater: Updater, channel: str, camera: str) -> TargetFile | None:
@@ -189,14 +212,16 @@ def _kept(store: Store, offered: TargetFile) -> bytes | None:
     return None
 
 
-def _updater(store: Store, followed: Follows, silent_s: int) -> Updater:
+def _fetcher(followed: Follows, pace: Pace) -> FetcherInterface:
+    return WebFetcher(pace) if urlsplit(followed.repository).scheme in ("http", "https") else FolderFetcher()
+
+
+def _updater(store: Store, followed: Follows, fetcher: FetcherInterface) -> Updater:
     base = followed.repository.rstrip("/")
-    remote = urlsplit(base).scheme in ("http", "https")
-    if not remote:
+    if isinstance(fetcher, FolderFetcher):
         base = Path(base).as_uri()
     metadata = _folder(store) / "metadata"
     metadata.mkdir(exist_ok=True)
-    fetcher = Urllib3Fetcher(silent_s, app_user_agent="relens") if remote else FolderFetcher()
     return Updater(
         str(metadata),
         f"{base}/metadata/",
@@ -251,15 +276,3 @@ def _distrust(what: str, hint: str) -> DeliveryTrouble:
 
 def _folder(store: Store) -> Path:
     return store.follows.parent
-
-
-class FolderFetcher(FetcherInterface):
-    """A repository on a stick or a shared disk."""
-
-    def _fetch(self, url: str) -> Iterator[bytes]:
-        try:
-            with Path(url2pathname(urlsplit(url).path)).open("rb") as file:
-                while chunk := file.read(CHUNK):
-                    yield chunk
-        except FileNotFoundError:
-            raise DownloadHTTPError("no such file", 404) from None
