@@ -143,11 +143,11 @@ def main() -> None:
     parser.add_argument("--cameras", type=int, default=2000)
     parser.add_argument("--ask-every", type=float, default=20.0, help="seconds between two questions of a camera")
     parser.add_argument("--outage", type=float, default=20.0, help="seconds without the web server")
-    parser.add_argument("--processes", type=int, default=os.cpu_count() or 2)
+    parser.add_argument("--processes", type=int, help="of cameras; default: one for each 250, as select(2) has it")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="relens-fleet-") as folder:
         bench = Bench(Path(folder), options.cameras, options.ask_every)
-        with running(bench, options.bundles, options.processes) as reports:
+        with running(bench, options.bundles, options.processes or -(-options.cameras // 250)) as reports:
             wrong = [*first(bench, reports, options.outage), *second(bench, reports)]
     print("\n".join(["", *(f"WRONG: {one}" for one in wrong)]) if wrong else "\neverything as it has to be")
     sys.exit(1 if wrong else 0)
