@@ -14,6 +14,7 @@ from relens.lazy import on_first_use
 
 if TYPE_CHECKING:
     from relens.bundle import open_bundle
+    from relens.deliver.fleet import deploy
     from relens.device import accept, run
     from relens.pipeline.build import build
     from relens.pipeline.convert import convert
@@ -22,12 +23,13 @@ if TYPE_CHECKING:
     from relens.sources import import_model
     from relens.spec import load
 
-__all__ = ["accept", "build", "convert", "import_model", "init", "load", "open_bundle", "package", "run"]
+__all__ = ["accept", "build", "convert", "deploy", "import_model", "init", "load", "open_bundle", "package", "run"]
 
 __getattr__ = on_first_use(
     __name__,
     {
         "bundle": ["open_bundle"],
+        "deliver.fleet": ["deploy"],
         "device": ["accept", "run"],
         "pipeline.build": ["build"],
         "pipeline.convert": ["convert"],

@@ -84,9 +84,10 @@ def rollback(
 def _open(target: str, passphrase_file: Path | None) -> "Target":
     from relens.cli.screen import note
 
-    with installed():
+    with installed("deliver,aws"):
         from relens.deliver import Target
-    return Target(target, lambda: passphrase(passphrase_file), note)
+
+        return Target(target, lambda: passphrase(passphrase_file), note)
 
 
 def _show(statuses: "Mapping[str, CameraStatus]", *, as_json: bool) -> None:

@@ -2,10 +2,11 @@
 
 import hashlib
 import os
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from relens.bundle import Bundle
+from relens.bundle import Bundle, open_bundle
 from relens.deliver.carrier import Carrier
 from relens.deliver.plan import Outcome, Plan
 from relens.deliver.rollout import DONE, Journal, Roller, Verdict, begin
@@ -79,6 +80,40 @@ class Target:
         """
         handed = self._carrier.roll_back(bundle, tuple(self._carrier.statuses()))
         return {one.camera: one.refusal for one in handed if one.refusal}
+
+
+def deploy(
+    bundle: str | Path | Bundle,
+    target: str,
+    *,
+    again: bool = False,
+    passphrase: Callable[[], str] = lambda: "",
+    say: Say = lambda line: None,
+) -> Mapping[str, CameraStatus]:
+    """Let cameras run a bundle, and wait until each has confirmed it.
+
+    Args:
+        bundle: a NAME.relens file, or one that was opened.
+        target: `ssh://[USER@]HOST[:PORT]`, or the path of a `fleet.toml`.
+        again: also to cameras where it failed before.
+        passphrase: of the keys, asked for where a repository is signed.
+        say: told in a line what happens.
+
+    Returns:
+        How every camera is then, by name.
+
+    Raises:
+        BadBundle: it is damaged or foreign.
+        BadConfig: RL-CONFIG-001 to -003 for a target that is none.
+        DeliveryTrouble: RL-DELIVER-010 when some cameras do not run it, -011 when too many did not and it was stopped;
+            -001, -007, -008, -009 and -012 as the way there has it.
+    """
+    with tempfile.TemporaryDirectory(prefix="relens-") as folder, Target(target, passphrase, say) as fleet:
+        opened = bundle if isinstance(bundle, Bundle) else open_bundle(Path(bundle), Path(folder))
+        verdict = fleet.deploy(opened, again=again)
+        assert verdict is not None  # the plan is always agreed to
+        check(verdict, f"{opened.manifest.name} {opened.sha256[:12]}", target)
+    return verdict.statuses
 
 
 def check(verdict: Verdict, bundle: str, target: str) -> None:

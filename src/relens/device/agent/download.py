@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
-from typing import IO
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -103,28 +102,23 @@ class WebFetcher(Urllib3Fetcher):
             while chunk := file.read(CHUNK):
                 yield chunk
             for start, end, kept in _rest(wanted, have):
-                for chunk in _read(kept, end - start) if kept else self._range(url, start, end, wanted, file):
+                for chunk in _read(kept, end - start) if kept else self._range(url, start, end, wanted.length):
                     file.write(chunk)
                     file.flush()
                     yield chunk
+                if file.tell() > end:
+                    return  # the server knows no ranges, and has given everything
 
-    def _range(self, url: str, start: int, end: int, wanted: Wanted, file: IO[bytes]) -> Iterator[bytes]:
+    def _range(self, url: str, start: int, end: int, length: int) -> Iterator[bytes]:
         """From the web server; one that knows no ranges gives everything, and what is there already is passed over."""
-        whole = start == 0 and end == wanted.length
-        response = self._ask(url, None if whole else f"bytes={start}-{end - 1}")
-        skip = 0 if response.status == 206 or whole else start
-        left = None if whole else end - start
+        part = None if (start, end) == (0, length) else f"bytes={start}-{end - 1}"
+        response = self._ask(url, part)
+        skip = start if part and response.status != 206 else 0
         for chunk in self._paced(self._watched(self._body(response))):
             fresh = chunk[min(skip, len(chunk)) :]
             skip -= len(chunk) - len(fresh)
-            if left is not None:
-                fresh = fresh[:left]
-                left -= len(fresh)
             if fresh:
                 yield fresh
-            if left == 0:
-                break
-        response.close()
 
     def _ask(self, url: str, part: str | None = None) -> urllib3.BaseHTTPResponse:
         headers = {"User-Agent": "relens", **({"Range": part} if part else {})}

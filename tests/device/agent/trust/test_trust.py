@@ -136,6 +136,12 @@ def test_only_what_changed_is_asked_for(desk, camera, write) -> None:
     changed = desk.server.given - whole
     assert 0 < changed < whole / 5, f"{changed} of {whole} bytes"
 
+    desk.server.knows_ranges, before = False, desk.server.given
+    plain = desk.offer("plain server")
+    assert ask(camera) == plain
+    assert desk.server.given - before == desk.target().stat().st_size, "all of it, and once"
+    desk.server.knows_ranges = True
+
     kept = camera.bundles / second / "bundle.relens"
     damaged = bytearray(kept.read_bytes())
     damaged[-1] ^= 1
