@@ -8,7 +8,7 @@ import relens
 
 def test_the_public_surface_is_exactly_this() -> None:
     assert relens.__all__ == [
-        "accept", "build", "convert", "import_model", "init", "load", "open_bundle", "package", "run",
+        "accept", "build", "convert", "deploy", "import_model", "init", "load", "open_bundle", "package", "run",
     ]  # fmt: skip
     for name in relens.__all__:
         assert callable(getattr(relens, name)) and getattr(relens, name).__doc__, name

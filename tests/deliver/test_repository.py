@@ -176,6 +176,20 @@ def test_a_rollback_that_is_killed_and_given_again_goes_back_once(tmp_path, bund
             break
 
 
+def test_a_rollback_of_another_channel_that_was_killed_is_not_taken_for_this_one(
+    folder, keys, bundles, monkeypatch
+) -> None:
+    one, two = bundles
+    for bundle, other in ((one, two), (two, one)):
+        publish(folder, bundle, "stable", keys)
+        publish(folder, other, "canary", keys)
+    with monkeypatch.context() as patch:
+        patch.setattr(repository.Signed, "settle", lambda self: (_ for _ in ()).throw(Killed))
+        with pytest.raises(Killed):
+            roll_back(folder, "canary", keys)
+    assert roll_back(folder, "stable", keys).bundle == one.sha256[:12]
+
+
 def number(file: Path) -> int:
     return int(file.name.partition(".")[0])
 

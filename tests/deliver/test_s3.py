@@ -60,10 +60,10 @@ def test_a_camera_takes_a_bundle_from_a_mirrored_bucket(repository, keys, bundle
     assert (done.skipped, done.address) == ((), f"s3://{bucket}/yard/cams")
     camera = Store(tmp_path / "camera")
     enrol(camera, repository / "metadata/1.root.json", f"{at_emulator}/{bucket}/yard/cams")
-    assert fetch(camera) == bundles[0].sha256[:12]
+    assert fetch(camera, "cam1") == bundles[0].sha256[:12]
     publish(repository, bundles[1], "stable", keys)
     assert "4 files sent" in str(mirror(repository, f"s3://{bucket}/yard/cams"))
-    assert fetch(camera) == bundles[1].sha256[:12]
+    assert fetch(camera, "cam1") == bundles[1].sha256[:12]
 
 
 def test_files_come_behind_those_that_they_name_and_the_newest_is_not_kept(repository, keys, bucket, client):
@@ -99,9 +99,9 @@ def test_what_is_published_meanwhile_is_left_for_the_next_time(
     mirror(repository, f"s3://{bucket}", client=client, progress=meanwhile)
     camera = Store(tmp_path / "camera")
     enrol(camera, repository / "metadata/1.root.json", f"{at_emulator}/{bucket}")
-    assert fetch(camera) == bundles[0].sha256[:12], "whole"
+    assert fetch(camera, "cam1") == bundles[0].sha256[:12], "whole"
     mirror(repository, f"s3://{bucket}", client=client)
-    assert fetch(camera) == bundles[1].sha256[:12]
+    assert fetch(camera, "cam1") == bundles[1].sha256[:12]
 
 
 @pytest.mark.parametrize("wrong", ["", "s3://", "s3://A/b", "s3://b", "https://bucket/x", "s3://bucket/a b", "bucket"])
@@ -260,7 +260,7 @@ def test_a_mirror_that_is_killed_at_any_moment_and_given_again_comes_to_the_same
             assert found[f"at-{number}/{name}"] == found[f"whole/{name}"]
     camera = Store(tmp_path / "camera")
     enrol(camera, repository / "metadata/1.root.json", f"{at_emulator}/{bucket}/at-3")
-    assert fetch(camera) == bundles[1].sha256[:12]
+    assert fetch(camera, "cam1") == bundles[1].sha256[:12]
 
 
 def test_a_large_file_that_is_killed_at_any_moment_and_given_again_is_the_same(

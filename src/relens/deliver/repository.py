@@ -216,23 +216,34 @@ def roll_back(folder: Path, channel: str, keys: KeyRing) -> Published | None:
     """
     repository = _opened(folder, keys, "targets", "online")
     now = repository.targets()
-    offered, taken_back = dict(now.targets), withdrawn(now)
-    if taken_back != withdrawn(repository.shown()):
-        repository.settle()  # of a command that was killed
+    offered, taken_back, shown = dict(now.targets), withdrawn(now), repository.shown()
+    last = _last(shown.targets, channel)
+    if last and _id(last) in taken_back and _id(last) not in withdrawn(shown):
+        repository.settle()  # what a command that was killed has begun
     else:
-        last = offered.pop(f"{channel}.next.relens", None) or offered.pop(f"{channel}.relens", None)
+        last = _last(offered, channel)
         if last is not None:
+            del offered[last.path]
             if last.path == f"{channel}.relens" and (before := last.custom.get("before")):
                 again = TargetFile(before["length"], {"sha256": before["sha256"]}, last.path)
                 again.unrecognized_fields["custom"] = {"name": before["name"], "pieces": before["pieces"]}
                 offered[again.path] = again
-            repository.offer(offered, [*taken_back, last.hashes["sha256"][:12]])
+            repository.offer(offered, [*taken_back, _id(last)])
     return next((one for one in offers(folder) if one.channel == channel and one.share == 1), None)
 
 
 def withdrawn(targets: Targets) -> list[str]:
     """The bundles that were taken back, by the first 12 digits of their SHA-256."""
     return list(targets.unrecognized_fields.get(WITHDRAWN, ()))
+
+
+def _last(targets: Mapping[str, TargetFile], channel: str) -> TargetFile | None:
+    """What a channel offers to a share of its cameras, else to all of them."""
+    return targets.get(f"{channel}.next.relens") or targets.get(f"{channel}.relens")
+
+
+def _id(target: TargetFile) -> str:
+    return target.hashes["sha256"][:12]
 
 
 def _beside(target: TargetFile, before: TargetFile | None, share: float) -> dict[str, Any]:

@@ -7,6 +7,8 @@ this camera's disk has in common with it is taken from that. Neither is trusted:
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Empty, Queue
+from threading import Thread
 from time import monotonic, sleep
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -121,11 +123,24 @@ class WebFetcher(Urllib3Fetcher):
                 yield fresh
 
     def _ask(self, url: str, part: str | None = None) -> urllib3.BaseHTTPResponse:
-        headers = {"User-Agent": "relens", **({"Range": part} if part else {})}
-        timeout = urllib3.Timeout(self._pace.silent_s)
-        response: urllib3.BaseHTTPResponse = self._proxy_env.request(
-            "GET", url, headers=headers, preload_content=False, timeout=timeout, retries=urllib3.Retry(2, redirect=5)
-        )
+        """The head of an answer. A thread waits for it: one that drips would hold us, byte by byte."""
+        answers: Queue[urllib3.BaseHTTPResponse | Exception] = Queue()
+
+        def ask() -> None:
+            headers = {"User-Agent": "relens", **({"Range": part} if part else {})}
+            patience = {"timeout": urllib3.Timeout(self._pace.silent_s), "retries": urllib3.Retry(2, redirect=5)}
+            try:
+                answers.put(self._proxy_env.request("GET", url, headers=headers, preload_content=False, **patience))
+            except Exception as trouble:  # is raised where it is waited for
+                answers.put(trouble)
+
+        Thread(target=ask, name="relens-ask", daemon=True).start()
+        try:
+            response = answers.get(timeout=self._pace.metadata_s)
+        except Empty:
+            raise SlowRetrievalError(f"its answer had not begun after {self._pace.metadata_s:.0f} s") from None
+        if isinstance(response, Exception):
+            raise response
         if response.status >= 400:
             response.close()
             raise DownloadHTTPError(f"HTTP error occurred with status {response.status}", response.status)

@@ -13,7 +13,7 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -125,8 +125,9 @@ def fetch(store: Store, camera: str, pace: Pace = PACE) -> str | None:
         fetcher = _fetcher(followed, pace)
         updater = _updater(store, followed, fetcher)
         updater.refresh()
-        _leave_withdrawn(store)
-        offered = _offered(updater, followed.channel, camera)
+        taken_back = _taken_back(store)
+        _leave(store, taken_back)
+        offered = _offered(updater, followed.channel, camera, taken_back)
         content = None
         if offered is not None and _is_news(store, offered):
             content = _kept(store, offered) or _brought(store, updater, fetcher, offered)
@@ -145,39 +146,47 @@ def _brought(store: Store, updater: Updater, fetcher: FetcherInterface, offered:
             other.unlink()
     pieces = from_words(str((offered.custom or {}).get("pieces", "")))
     mine = kept_pieces((one.folder / FILE for one in store.stored().values()), pieces)
-    for kept in [mine, {}] if mine else [{}]:
+    while True:
+        begun_with = at.exists() or bool(mine)
         if isinstance(fetcher, WebFetcher):
-            fetcher.wanted = Wanted(offered.length, at, tuple(pieces), kept)
+            fetcher.wanted = Wanted(offered.length, at, tuple(pieces), mine)
         try:
             with tempfile.TemporaryDirectory(dir=folder) as room:
                 content = Path(updater.download_target(offered, f"{room}/bundle")).read_bytes()
             break
         except (RepositoryError, DownloadLengthMismatchError):
             at.unlink(missing_ok=True)
-            if not kept:
+            if not begun_with:
                 raise
+            mine = {}  # whoever was wrong, it may not have been this server: the whole once more
     at.unlink(missing_ok=True)
     return content
 
 
-def _offered(updater: Updater, channel: str, camera: str) -> TargetFile | None:
+def _offered(updater: Updater, channel: str, camera: str, taken_back: Sequence[str]) -> TargetFile | None:
     """What is offered to this camera."""
-    new = updater.get_targetinfo(f"{channel}.next.relens")
+    new, found = (updater.get_targetinfo(f"{channel}{which}.relens") for which in (".next", ""))
     if new is not None and draw(camera, new.hashes["sha256"]) < float(new.custom["share"]):
-        return new
-    return updater.get_targetinfo(f"{channel}.relens")
+        found = new
+    return None if found is None or _id(found) in taken_back else found
 
 
 def _note_offer(store: Store, offered: TargetFile | None) -> None:
     cell = _folder(store) / "offer"
-    if offered is not None and read_cell(cell) != _id(offered):
+    if offered is None:
+        cell.unlink(missing_ok=True)
+    elif read_cell(cell) != _id(offered):
         write_cell(cell, _id(offered))
 
 
-def _leave_withdrawn(store: Store) -> None:
+def _taken_back(store: Store) -> Sequence[str]:
+    """From what has just been verified."""
+    said = Metadata[Targets].from_file(str(_folder(store) / "metadata/targets.json"))
+    return tuple(said.signed.unrecognized_fields.get(WITHDRAWN, ()))
+
+
+def _leave(store: Store, taken_back: Sequence[str]) -> None:
     """Go back from what was taken back; where there is no way back it runs on, and that is noted once."""
-    said = Metadata[Targets].from_file(str(_folder(store) / "metadata/targets.json"))  # has just been verified
-    taken_back = said.signed.unrecognized_fields.get(WITHDRAWN, ())
     for bundle, stored in store.stored().items():
         if stored.bad == TAKEN_BACK and bundle not in taken_back:
             store.pardon(bundle)

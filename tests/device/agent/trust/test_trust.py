@@ -1,14 +1,19 @@
 """A camera that follows a repository on a real web server takes what is signed, new and whole, and nothing else."""
 
 import shutil
+import socket
+import threading
 import time
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
+from tuf.api.exceptions import SlowRetrievalError
 
 from relens.bundle import open_bundle
 from relens.deliver import publish, replace_key, roll_back, withdraw
 from relens.device.agent import Store
-from relens.device.agent.download import Pace
+from relens.device.agent.download import Pace, WebFetcher
 from relens.device.agent.draw import draw
 from relens.device.agent.trust import enrol, fetch
 from relens.errors import BadConfig, DeliveryTrouble
@@ -125,6 +130,40 @@ def test_a_bundle_that_is_cut_off_goes_on_where_it_was(desk, camera) -> None:
     assert fetch(camera, "cam1", QUICK) is not None, "what was wrong is dropped, and asked for again"
 
 
+def test_a_liars_bytes_are_not_held_against_the_honest(desk, camera) -> None:
+    bundle = desk.offer("first")
+    honest = desk.target().read_bytes()
+    desk.target().write_bytes(bytes(len(honest)))
+    desk.server.cuts_at = 20_000
+    with pytest.raises(DeliveryTrouble):
+        fetch(camera, "cam1", QUICK)
+    desk.target().write_bytes(honest)
+    assert fetch(camera, "cam1", QUICK) == bundle
+
+
+def test_an_answer_whose_head_drips_is_left() -> None:
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip() -> None:
+            connection, _ = server.accept()
+            with connection, suppress(OSError):
+                connection.recv(4096)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+                while not over.wait(0.1):
+                    connection.sendall(b"a")
+
+        dripping = threading.Thread(target=drip)
+        dripping.start()
+        fetcher = WebFetcher(Pace(silent_s=1, metadata_s=2))
+        began = time.monotonic()
+        with pytest.raises(SlowRetrievalError):
+            fetcher.download_bytes(f"http://127.0.0.1:{server.getsockname()[1]}/metadata/timestamp.json", 1000)
+        assert time.monotonic() - began < 10
+        over.set()
+        dripping.join()
+
+
 def test_only_what_changed_is_asked_for(desk, camera, write) -> None:
     first = desk.offer("first")
     assert ask(camera) == first
@@ -158,14 +197,20 @@ def test_a_camera_leaves_the_line_to_others(desk, camera) -> None:
     assert time.monotonic() - began > 1.5
 
 
+def install_by_hand(store: Store, file: Path) -> str:
+    """As `relens device install` does, but for the golden frames."""
+    bundle = store.take(file).sha256[:12]
+    store.accept(bundle, b"{}")
+    store.activate(bundle)
+    store.confirm(bundle)
+    return bundle
+
+
 def install_what_waits(store: Store) -> None:
-    """As an agent does, but for the golden frames."""
+    """As an agent does."""
     for file in store.inbox.waiting():
-        bundle = store.take(file).sha256[:12]
+        install_by_hand(store, file)
         file.unlink()
-        store.accept(bundle, b"{}")
-        store.activate(bundle)
-        store.confirm(bundle)
 
 
 def ask(store: Store, camera: str = "cam1") -> str | None:
@@ -213,6 +258,23 @@ def test_what_is_taken_back_is_left_and_what_was_before_runs_again(desk, camera)
     assert ask(camera) == second
 
 
+def test_what_was_taken_back_on_one_channel_is_not_taken_from_another(desk, camera) -> None:
+    desk.offer("first")
+    desk.offer("first", channel="canary")
+    roll_back(desk.repository, "canary", desk.keys)
+    assert fetch(camera, "cam1") is None
+
+
+def test_a_first_offer_that_is_taken_back_and_made_again_is_taken_again(desk, camera) -> None:
+    by_hand = install_by_hand(camera, desk.write("by hand"))
+    first = desk.offer("first")
+    assert ask(camera) == first
+    roll_back(desk.repository, "stable", desk.keys)
+    assert ask(camera) == by_hand
+    desk.offer("first")
+    assert ask(camera) == first
+
+
 def test_a_first_bundle_that_is_taken_back_runs_on_for_want_of_another(desk, camera) -> None:
     first = desk.offer("first")
     assert ask(camera) == first
@@ -224,10 +286,7 @@ def test_a_first_bundle_that_is_taken_back_runs_on_for_want_of_another(desk, cam
 def test_what_somebody_installs_by_hand_stays_until_there_is_a_new_offer(desk, camera) -> None:
     first = desk.offer("first")
     assert ask(camera) == first
-    by_hand = camera.take(desk.write("by hand")).sha256[:12]
-    camera.accept(by_hand, b"{}")
-    camera.activate(by_hand)
-    camera.confirm(by_hand)
+    by_hand = install_by_hand(camera, desk.write("by hand"))
     assert ask(camera) == by_hand
     second = desk.offer("second")
     assert ask(camera) == second
