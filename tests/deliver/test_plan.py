@@ -96,3 +96,7 @@ def test_paths_are_relative_to_the_file_and_have_to_exist(tmp_path) -> None:
         load_fleet(tmp_path / "none.toml")
     assert caught.value.code == "RL-CONFIG-001"
     assert single("ssh://me@door.lan:2222").cameras[0].name == "door.lan"
+    for address in ("ssh://me:secret@door.lan", "ftp://me:secret@door.lan", "ssh://[", "ssh://"):
+        with pytest.raises(BadConfig, match="ssh://") as caught:
+            single(address)
+        assert "secret" not in str(caught.value)

@@ -9,13 +9,14 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 
 from relens.deliver.aws_policy import actions_for
 from relens.errors import DeliveryTrouble
 
 CONFIG = Config(retries={"mode": "standard", "max_attempts": 4}, user_agent_extra="relens", connect_timeout=20)
 WHO_AM_I = "aws sts get-caller-identity shows whether AWS is reached, and whom it takes you for"
+NO_REGION = "export AWS_REGION=eu-west-1, or wherever your cameras are"
 STRANGER = {
     "ExpiredToken",
     "ExpiredTokenException",
@@ -60,7 +61,8 @@ def explained(what: str) -> Iterator[None]:
             details={"operation": operation, "aws_code": code},
         ) from None
     except BotoCoreError as trouble:
-        raise DeliveryTrouble("RL-DELIVER-007", f"{what}: {trouble}", hint=WHO_AM_I) from None
+        hint = NO_REGION if isinstance(trouble, NoRegionError) else WHO_AM_I
+        raise DeliveryTrouble("RL-DELIVER-007", f"{what}: {trouble}", hint=hint) from None
 
 
 def _hint(code: str) -> str:

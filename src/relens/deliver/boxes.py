@@ -21,7 +21,7 @@ class Boxes:
         fleet: with `[[cameras]]`.
     """
 
-    look_s = 0.5
+    look_s = 0.2
 
     def __init__(self, fleet: Fleet) -> None:
         self._cameras = {one.name: SshCamera(one, fleet.ssh) for one in fleet.cameras}
@@ -62,7 +62,7 @@ class Boxes:
         try:
             return self._cameras[name].status()
         except RelensError as trouble:
-            return CameraStatus(name, AWAY, trouble=f"{trouble.code}: {trouble.message}")
+            return CameraStatus(name, AWAY, trouble=_told(trouble))
 
     def _each(self, names: Sequence[str], do: Callable[[SshCamera], None]) -> Iterator[Handed]:
         def one(name: str) -> Handed:
@@ -70,6 +70,10 @@ class Boxes:
                 do(self._cameras[name])
                 return Handed(name)
             except RelensError as trouble:
-                return Handed(name, f"{trouble.code}: {trouble.message}")
+                return Handed(name, _told(trouble))
 
         return self._pool.map(one, names)
+
+
+def _told(trouble: RelensError) -> str:
+    return f"{trouble.code}: {trouble.message} ({trouble.hint})"

@@ -166,5 +166,8 @@ def single(address: str) -> Fleet:
     Raises:
         BadConfig: RL-CONFIG-003 for what is no address.
     """
-    host = urlsplit(address).hostname if "://" in address else address
-    return validate(Fleet, {"cameras": [{"name": host or address, "address": address}]}, where=address)
+    try:
+        host = urlsplit(address).hostname
+    except ValueError:
+        host = None
+    return validate(Fleet, {"cameras": [{"name": host or "camera", "address": address}]}, where="the address")
