@@ -142,7 +142,9 @@ def _brought(store: Store, updater: Updater, fetcher: FetcherInterface, offered:
     folder.mkdir(exist_ok=True)
     at = folder / offered.hashes["sha256"]
     for other in folder.iterdir():
-        if other != at:
+        if other.is_dir():  # of a question that was killed
+            shutil.rmtree(other)
+        elif other != at:
             other.unlink()
     pieces = from_words(str((offered.custom or {}).get("pieces", "")))
     mine = kept_pieces((one.folder / FILE for one in store.stored().values()), pieces)

@@ -2,6 +2,8 @@
 
 import shutil
 import socket
+import subprocess
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -128,6 +130,17 @@ def test_a_bundle_that_is_cut_off_goes_on_where_it_was(desk, camera) -> None:
     come.write_bytes(bytes(come.stat().st_size))
     desk.server.knows_ranges = True
     assert fetch(camera, "cam1", QUICK) is not None, "what was wrong is dropped, and asked for again"
+
+
+def test_a_question_that_was_killed_stands_in_no_ones_way(desk, camera, until) -> None:
+    bundle, slowly = desk.offer("first"), "100"
+    command = [sys.executable, "-m", "relens.device.agent.fetch", camera.folder, "cam1", slowly]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as asking:
+        until(lambda: [one for one in camera.folder.glob("trust/coming/*") if one.is_file()])
+        asking.kill()
+    assert len(list((camera.folder / "trust/coming").iterdir())) == 2, "a part of it, and a room for the whole"
+    assert fetch(camera, "cam1", QUICK) == bundle
+    assert list((camera.folder / "trust/coming").iterdir()) == []
 
 
 def test_a_liars_bytes_are_not_held_against_the_honest(desk, camera) -> None:
