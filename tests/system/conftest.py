@@ -72,6 +72,11 @@ class Machine:
         said = self.run("journalctl", "--unit", "relens", "--no-pager", "--lines", "30", check=False)
         assert self.shown("ActiveState") == "active", said
 
+    def forget(self) -> None:
+        """The camera holds nothing any more."""
+        self.run("systemctl", "stop", "relens", check=False)
+        self.run("rm", "-rf", "/var/lib/private/relens", "/var/lib/relens")
+
     def shown(self, key: str) -> str:
         """A property of the service."""
         return self.run("systemctl", "show", "relens", "--property", key, "--value").strip()

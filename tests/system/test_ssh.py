@@ -133,10 +133,11 @@ def desk(machine, bundles, tmp_path_factory) -> Iterator[Desk]:
         "[agent]\nconfirm_after_s = 2\n"
     )
     machine.run("bash", "-c", f"cd {machine.seen} && chmod -R a+rX . && {SETUP}")
-    machine.run("bash", "-c", "rm -rf /var/lib/private/relens /var/lib/relens")
+    machine.forget()
     machine.start_service("camera.toml")
     yield Desk(folder, machine)
-    machine.run("bash", "-c", f"kill $(cat {machine.seen}/sshd.pid); systemctl stop relens")
+    machine.run("bash", "-c", f"kill $(cat {machine.seen}/sshd.pid)")
+    machine.forget()
 
 
 def test_a_bundle_is_pushed_accepted_and_confirmed(desk, bundles) -> None:

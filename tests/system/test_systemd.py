@@ -23,6 +23,7 @@ def service(machine, shapes):
         f'[camera]\nsource = "{machine.seen}/pictures"\nname = "yard"\n[page]\nport = 0\n[agent]\nconfirm_after_s = 5\n'
     )
     machine.run("bash", "-c", f"cd {machine.seen} && chmod -R a+rX .")
+    machine.forget()
     machine.start_service("camera.toml")
     return machine
 
