@@ -190,6 +190,18 @@ def test_a_rollback_of_another_channel_that_was_killed_is_not_taken_for_this_one
     assert roll_back(folder, "stable", keys).bundle == one.sha256[:12]
 
 
+def test_only_the_bundle_that_is_named_is_taken_back(folder, keys, bundles) -> None:
+    one, two = bundles
+    publish(folder, one, "stable", keys)
+    publish(folder, two, "stable", keys, share=0.5)
+    for _ in range(2):
+        roll_back(folder, "stable", keys, one.sha256[:12])
+        assert len(offers(folder)) == 2, "it is not what was offered last"
+    for _ in range(2):
+        roll_back(folder, "stable", keys, two.sha256[:12])
+        assert [offer.bundle for offer in offers(folder)] == [one.sha256[:12]]
+
+
 def number(file: Path) -> int:
     return int(file.name.partition(".")[0])
 

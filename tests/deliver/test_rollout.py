@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from relens.bundle import Bundle
+from relens.deliver import fleet
 from relens.deliver.carrier import Handed
 from relens.deliver.fleet import check
 from relens.deliver.plan import Outcome, Plan
@@ -154,6 +155,12 @@ def test_a_rollout_that_is_killed_anywhere_and_given_again_comes_to_the_same_end
         else:
             assert moment > 3
             break
+
+
+def test_a_fleet_without_cameras_is_told(tmp_path, bundles, monkeypatch) -> None:
+    monkeypatch.setattr(fleet, "_carrier", lambda *_: Disks(tmp_path, 0))
+    with pytest.raises(DeliveryTrouble, match="RL-DELIVER-010: no camera of ssh://door is known"):
+        fleet.deploy(bundles[0], "ssh://door")
 
 
 def test_a_journal_that_cannot_be_read_begins_anew_and_one_of_another_bundle_is_replaced(tmp_path, bundles) -> None:

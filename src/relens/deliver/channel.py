@@ -7,7 +7,7 @@ from relens.deliver.carrier import Handed
 from relens.deliver.keys import KeyRing
 from relens.deliver.plan import Plan
 from relens.deliver.reports import Reports
-from relens.deliver.repository import offers, publish, roll_back
+from relens.deliver.repository import publish, roll_back
 from relens.device.agent.status import CameraStatus
 from relens.errors import BadConfig
 from relens.spec.fleet import ReportsSettings, RepositoryFleet
@@ -62,10 +62,8 @@ class Channel:
 
     def roll_back(self, bundle: str | None, cameras: Sequence[str]) -> Iterator[Handed]:
         """See `Carrier.roll_back`; cameras go back when they next ask."""
-        folder, channel = self._settings.folder, self._settings.channel
-        if bundle is None or any(one.bundle == bundle for one in offers(folder) if one.channel == channel):
-            roll_back(folder, channel, self._ring())
-            self._mirror()
+        roll_back(self._settings.folder, self._settings.channel, self._ring(), bundle)
+        self._mirror()
         return iter(())
 
     def close(self) -> None:

@@ -60,9 +60,15 @@ class Target:
             What became of it; None when the plan was not agreed to.
 
         Raises:
-            DeliveryTrouble: RL-DELIVER-009 where no camera can be reached, and as the carrier meets it.
+            DeliveryTrouble: RL-DELIVER-010 where no camera is known, and as the carrier meets it.
         """
         cameras = self._carrier.statuses()
+        if not cameras:
+            raise DeliveryTrouble(
+                "RL-DELIVER-010",
+                f"no camera of {self.name} is known: nobody would run {bundle.manifest.name}",
+                hint="one that follows a channel is known once it has told the broker of itself: [mqtt] in camera.toml",
+            )
         journal = Journal(_state() / f"{hashlib.sha256(self.name.encode()).hexdigest()[:16]}.json")
         settings = self.fleet.rollout
         if self.fleet.greengrass is not None:

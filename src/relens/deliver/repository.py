@@ -202,11 +202,17 @@ def publish(folder: Path, bundle: Bundle, channel: str, keys: KeyRing, *, share:
     return Published(channel, name, bundle.sha256[:12], target.length, share)
 
 
-def roll_back(folder: Path, channel: str, keys: KeyRing) -> Published | None:
+def roll_back(folder: Path, channel: str, keys: KeyRing, bundle: str | None = None) -> Published | None:
     """Take back what a channel offered last: to a share of its cameras, else to all of them.
 
     Cameras that run it leave it when they next ask; the channel offers again what it offered before. Given again after
     it was killed, it does the rest, and goes no step further back.
+
+    Args:
+        folder: of a repository.
+        channel: whose offer.
+        keys: `targets` and `online` of them.
+        bundle: the id of a bundle: nothing is taken back unless it is what was offered last.
 
     Returns:
         What the channel offers now; None when that is nothing.
@@ -217,18 +223,17 @@ def roll_back(folder: Path, channel: str, keys: KeyRing) -> Published | None:
     repository = _opened(folder, keys, "targets", "online")
     now = repository.targets()
     offered, taken_back, shown = dict(now.targets), withdrawn(now), repository.shown()
-    last = _last(shown.targets, channel)
-    if last and _id(last) in taken_back and _id(last) not in withdrawn(shown):
-        repository.settle()  # what a command that was killed has begun
+    seen, last = _last(shown.targets, channel), _last(offered, channel)
+    was_killed = seen is not None and _id(seen) in taken_back and _id(seen) not in withdrawn(shown)
+    if was_killed or last is None or bundle not in (None, _id(last)):
+        repository.settle()
     else:
-        last = _last(offered, channel)
-        if last is not None:
-            del offered[last.path]
-            if last.path == f"{channel}.relens" and (before := last.custom.get("before")):
-                again = TargetFile(before["length"], {"sha256": before["sha256"]}, last.path)
-                again.unrecognized_fields["custom"] = {"name": before["name"], "pieces": before["pieces"]}
-                offered[again.path] = again
-            repository.offer(offered, [*taken_back, _id(last)])
+        del offered[last.path]
+        if last.path == f"{channel}.relens" and (before := last.custom.get("before")):
+            again = TargetFile(before["length"], {"sha256": before["sha256"]}, last.path)
+            again.unrecognized_fields["custom"] = {"name": before["name"], "pieces": before["pieces"]}
+            offered[again.path] = again
+        repository.offer(offered, [*taken_back, _id(last)])
     return next((one for one in offers(folder) if one.channel == channel and one.share == 1), None)
 
 
