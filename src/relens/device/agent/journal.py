@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -34,10 +34,19 @@ class Journal:
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """The lines, oldest first; what a power cut left half written is passed over."""
+        return self._facts(self._lines())
+
+    def newest_first(self) -> Iterator[dict[str, Any]]:
+        """The same from the end: whoever looks for the last of something need not read what was before it."""
+        return self._facts(reversed(self._lines()))
+
+    def _lines(self) -> list[bytes]:
         try:
-            lines = self.path.read_bytes().splitlines()
+            return self.path.read_bytes().splitlines()
         except OSError:
-            return
+            return []
+
+    def _facts(self, lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
         for line in lines:
             try:
                 fact = json.loads(line)
