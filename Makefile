@@ -91,14 +91,18 @@ sshd:
 		apt-get update -qq && apt-get install -y -qq openssh-server sudo >/dev/null; } || \
 		echo "no sshd or no sudo here: SSH's test is skipped (install the packages openssh-server, sudo)"
 
-# Both lock files, from pyproject.toml.
+# All lock files, from pyproject.toml: the camera side's by the glibc they load on, with OpenVINO and without.
+COMPILE = $(BIN)/uv pip compile --quiet --universal --no-header --no-emit-index-url --constraint requirements/pins.in
+CAMERA = $(COMPILE) --generate-hashes --no-annotate --python-version 3.10 pyproject.toml
+LOCKS := src/relens/kit/locks
 lock: setup
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --no-header --no-emit-index-url --python-version 3.10 \
-		--constraint requirements/pins.in pyproject.toml --output-file requirements/camera.txt
-	$(BIN)/uv pip compile --quiet --universal --no-header --no-emit-index-url --python-version 3.11 \
-		--constraint requirements/pins.in --all-extras --group dev pyproject.toml \
-		--output-file requirements/workstation.txt
+	$(CAMERA) --output-file $(LOCKS)/glibc-2.28.txt
+	$(CAMERA) --extra openvino --output-file $(LOCKS)/glibc-2.28-openvino.txt
+	$(CAMERA) --constraint requirements/pins-glibc2.17.in --output-file $(LOCKS)/glibc-2.17.txt
+	$(CAMERA) --constraint requirements/pins-glibc2.17.in --extra openvino --output-file $(LOCKS)/glibc-2.17-openvino.txt
+	echo pip | $(COMPILE) --generate-hashes --no-annotate --python-version 3.10 - --output-file $(LOCKS)/pip.txt
+	$(COMPILE) --python-version 3.11 --all-extras --group dev pyproject.toml --output-file requirements/workstation.txt
 
 clean:
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

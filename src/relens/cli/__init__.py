@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from relens.cli import build, convert, deliver, device, doctor, fleet, initial, inspect, package, run, verify
+from relens.cli import build, convert, deliver, device, doctor, fleet, initial, inspect, kit, package, run, verify
 from relens.errors import BadConfig, DeviceTrouble, GoalMissed, RelensError
 
 app = typer.Typer(
@@ -30,6 +30,7 @@ app.command("status")(fleet.status)
 app.command("rollback")(fleet.rollback)
 app.command("refresh")(deliver.refresh)
 app.command("revoke")(deliver.revoke)
+app.command("kit")(kit.kit)
 app.command("doctor")(doctor.doctor)
 app.add_typer(device.app, name="device")
 

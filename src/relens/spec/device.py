@@ -15,10 +15,49 @@ _TOLD = ("avx", "avx2", "avx512f", "avx512_vnni", "avx_vnni", "fma", "f16c", "ss
          "asimd", "asimddp")  # fmt: skip
 
 
+class System(Strict):
+    """What is installed on a device.
+
+    libc: version of glibc. libstdcxx: newest GLIBCXX symbol version of its libstdc++. pythons: its own Pythons that
+    relens runs on, as `3.11`, the one to take first; none: a kit brings one. systemd: version; None without.
+    disk_mb: what is free, 1e6 bytes.
+    """
+
+    title: str = ""
+    libc: str | None = None
+    libstdcxx: str | None = None
+    pythons: tuple[str, ...] = ()
+    systemd: int | None = None
+    kernel: str | None = None
+    disk_mb: int | None = None
+
+
+class DeviceCamera(Strict):
+    """The camera that is built in. width, height: of a full frame, pixels; streams: what `--camera` takes."""
+
+    width: int | None = None
+    height: int | None = None
+    streams: tuple[str, ...] = ()
+    note: str = ""
+
+
+class Network(Strict):
+    """What others can reach. ports: open in its firewall; None: it has none."""
+
+    ports: tuple[int, ...] | None = None
+
+
+class Emulation(Strict):
+    """How to run its code elsewhere. cpu: a processor of qemu's that has its instruction sets, and no other."""
+
+    cpu: str | None = None
+
+
 class Device(Strict):
     """A processor and its surroundings.
 
-    memory_mb counts 1e6 bytes. `instruction_sets` are the names Linux gives them in /proc/cpuinfo.
+    memory_mb counts 1e6 bytes. `instruction_sets` are the names Linux gives them in /proc/cpuinfo. sources: where the
+    facts are from.
     """
 
     name: str
@@ -29,6 +68,11 @@ class Device(Strict):
     memory_mb: int
     instruction_sets: tuple[str, ...]
     engines: tuple[str, ...]
+    sources: tuple[str, ...] = ()
+    system: System = System()
+    camera: DeviceCamera = DeviceCamera()
+    network: Network = Network()
+    emulation: Emulation = Emulation()
 
     @property
     def is_this_machine(self) -> bool:
@@ -101,4 +145,13 @@ def this_machine() -> Device:
         memory_mb=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1_000_000,
         instruction_sets=tuple(name for name in _TOLD if name in flags),
         engines=("litert", "openvino"),
+        system=System(title=platform.platform(terse=True), libc=_libc(), pythons=(platform.python_version(),)),
     )
+
+
+def _libc() -> str | None:
+    try:
+        name, _, version = (os.confstr("CS_GNU_LIBC_VERSION") or "").partition(" ")
+    except (ValueError, OSError):
+        return None
+    return version if name == "glibc" else None
