@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from relens.cli import build, convert, deliver, device, doctor, fleet, initial, inspect, kit, package, run, verify
+from relens.cli import build, convert, deliver, device, doctor, fleet, initial, inspect, kit, package, prove, run, verify
 from relens.errors import BadConfig, DeviceTrouble, GoalMissed, RelensError
 
 app = typer.Typer(
@@ -31,6 +31,7 @@ app.command("rollback")(fleet.rollback)
 app.command("refresh")(deliver.refresh)
 app.command("revoke")(deliver.revoke)
 app.command("kit")(kit.kit)
+app.command("prove")(prove.prove)
 app.command("doctor")(doctor.doctor)
 app.add_typer(device.app, name="device")
 

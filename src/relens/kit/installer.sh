@@ -52,7 +52,7 @@ if [ ! -e "$$place/complete" ]; then
     fi
     echo "installing packages, a minute or two"
     "$$python" -m venv --without-pip "$$place/venv"
-    "$$place/venv/bin/python" "$$place"/wheels/pip-*.whl/pip install --quiet --no-index --no-deps \
+    PYTHONPATH=$$(echo "$$place"/wheels/pip-*.whl) "$$place/venv/bin/python" -m pip install --quiet --no-index --no-deps \
         --disable-pip-version-check "$$place"/wheels/*.whl
     rm -r "$$place/wheels"
     "$$place/venv/bin/relens" --version

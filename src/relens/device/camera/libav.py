@@ -14,6 +14,9 @@ from relens.vision import Frame
 BROKEN = (av.FFmpegError, OSError, IndexError)
 """What libav raises for a file or stream it cannot read."""
 
+# Releases before 17 convert in the caller's thread, and have no such option.
+ONE_THREAD = {"threads": 1} if int(av.__version__.partition(".")[0]) >= 17 else {}
+
 
 @dataclass(frozen=True)
 class TimedFrame:
@@ -59,7 +62,7 @@ class Video:
         time_s = picture.time if picture.time is not None else self.frames * self.frame_s
         self._first_s = time_s if self._first_s is None else self._first_s
         self.frames += 1
-        frame = self._converter.reformat(picture, format="bgr24", threads=1).to_ndarray()
+        frame = self._converter.reformat(picture, format="bgr24", **ONE_THREAD).to_ndarray()
         return TimedFrame(np.asarray(frame, np.uint8), time_s - self._first_s)
 
     def close(self) -> None:
