@@ -1,5 +1,6 @@
 """Run a program of a device's on an emulated processor of its kind: qemu's user mode (man qemu-user)."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -40,6 +41,14 @@ class Emulator:
             raise BadConfig(
                 "RL-KIT-005", f"{root} holds no root file system", hint="tools/ubuntu-16.04 DIR makes one"
             )
+        for loader in root.glob("lib*/ld-linux-*") if root else ():
+            if loader.is_symlink() and loader.readlink().is_absolute():
+                there = os.path.relpath(f"{root}{loader.readlink()}", loader.parent)
+                raise BadConfig(
+                    "RL-KIT-005",
+                    f"{loader} leads out of {root}: the emulator would take this system's loader",
+                    hint=f"ln -sf {there} {loader}",
+                )
         program = f"qemu-{device.architecture}"
         if shutil.which(program) is None:
             raise DeviceTrouble("RL-KIT-006", f"{program} is not installed", hint="apt-get install qemu-user")
