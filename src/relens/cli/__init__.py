@@ -6,7 +6,21 @@ from typing import Annotated
 
 import typer
 
-from relens.cli import build, convert, deliver, device, doctor, fleet, initial, inspect, kit, package, prove, run, verify
+from relens.cli import (
+    build,
+    convert,
+    deliver,
+    device,
+    doctor,
+    fleet,
+    initial,
+    inspect,
+    kit,
+    package,
+    prove,
+    run,
+    verify,
+)
 from relens.errors import BadConfig, DeviceTrouble, GoalMissed, RelensError
 
 app = typer.Typer(

@@ -2,8 +2,8 @@
 
     python -m relens.device.witness BUNDLE CAMERA FRAMES FOLDER
 
-Writes FOLDER/answers.npz, one array an output and frame, and FOLDER/facts.json. CAMERA may be `golden`: the bundle's own
-golden frames, over and over.
+Writes FOLDER/answers.npz, one array an output and frame, and FOLDER/facts.json. CAMERA may be `golden`: the bundle's
+own golden frames, over and over.
 """
 
 import json

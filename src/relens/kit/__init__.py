@@ -11,4 +11,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Judgement", "Kit", "Proof", "Refusal", "Trust", "build_kit", "into_report", "prove"]
 
-__getattr__ = on_first_use(__name__, {"judge": ["Judgement", "Refusal"], "kit": ["Kit", "Trust", "build_kit"], "proof": ["Proof", "into_report", "prove"]})
+__getattr__ = on_first_use(
+    __name__,
+    {
+        "judge": ["Judgement", "Refusal"],
+        "kit": ["Kit", "Trust", "build_kit"],
+        "proof": ["Proof", "into_report", "prove"],
+    },
+)

@@ -38,9 +38,7 @@ class Emulator:
                 hint='add `[emulation]` with `cpu = "..."` to it (qemu-x86_64 -cpu help)',
             )
         if root is not None and not (root / "lib").is_dir():
-            raise BadConfig(
-                "RL-KIT-005", f"{root} holds no root file system", hint="tools/ubuntu-16.04 DIR makes one"
-            )
+            raise BadConfig("RL-KIT-005", f"{root} holds no root file system", hint="tools/ubuntu-16.04 DIR makes one")
         for loader in root.glob("lib*/ld-linux-*") if root else ():
             if loader.is_symlink() and loader.readlink().is_absolute():
                 there = os.path.relpath(f"{root}{loader.readlink()}", loader.parent)

@@ -9,8 +9,8 @@ from relens.spec import Device
 # What a system has without anything being installed: glibc itself, the compiler's libraries, and zlib, which `dpkg`
 # needs. Everything else has to be in the kit.
 SYSTEM_LIBRARIES = frozenset({
-    "libc.so.6", "libm.so.6", "libmvec.so.1", "libpthread.so.0", "libdl.so.2", "librt.so.1", "libutil.so.1", "libresolv.so.2",
-    "libcrypt.so.1", "libnsl.so.1", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1",
+    "libc.so.6", "libm.so.6", "libmvec.so.1", "libpthread.so.0", "libdl.so.2", "librt.so.1", "libutil.so.1",
+    "libresolv.so.2",     "libcrypt.so.1", "libnsl.so.1", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1",
     "libgcc_s.so.1", "libstdc++.so.6", "libz.so.1",
 })  # fmt: skip
 # A few odd instructions are data between functions that decodes into something.

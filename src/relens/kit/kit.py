@@ -136,9 +136,7 @@ def build_kit(
         )
         write_whole(path, [script, body], mode=0o777)
     packages = tuple(sorted("-".join(file.name.split("-")[:2]) for file in found))
-    return Kit(
-        path, device.name, version, archive is not None, packages, len(script) + len(body), disk_mb, judgement
-    )
+    return Kit(path, device.name, version, archive is not None, packages, len(script) + len(body), disk_mb, judgement)
 
 
 def _python(device: Device, wanted: str | Path | None) -> tuple[Path | None, str]:
@@ -148,7 +146,7 @@ def _python(device: Device, wanted: str | Path | None) -> tuple[Path | None, str
         raise BadConfig(
             "RL-KIT-001",
             f"{device.title} has no Python that relens runs on ({device.system.title}): a kit has to bring one",
-            hint="--python cpython-3.11-x86_64-linux-gnu-install_only.tar.gz of python-build-standalone; docs/deeplens.md",
+            hint="--python FILE.tar.gz, an `install_only` archive of python-build-standalone; see docs/deeplens.md",
         )
     if wanted is None or str(wanted) in SUPPORTED:
         return None, str(wanted or own[0])

@@ -124,7 +124,7 @@ def _newest(elf: ELFFile) -> dict[str, Needed]:
                 before = kept.get(needed.family)
                 if before is None or before[1].number < needed.number:
                     kept[needed.family] = (auxiliary["vna_other"], needed)
-    names = {}
+    names: dict[int, str] = {}
     if versions is not None and table is not None:
         wanted = {index for index, _ in kept.values()}
         for number in range(versions.num_symbols()):

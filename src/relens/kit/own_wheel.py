@@ -4,11 +4,10 @@ import base64
 import hashlib
 import zipfile
 from collections.abc import Iterator
+from importlib import resources
 from importlib.metadata import distribution
 from io import BytesIO
 from pathlib import Path
-
-import relens
 
 _WHEEL = "Wheel-Version: 1.0\nGenerator: relens\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -38,7 +37,7 @@ def own_wheel() -> tuple[str, bytes]:
 
 
 def _code() -> Iterator[tuple[str, bytes]]:
-    package = Path(relens.__file__).parent
+    package = Path(str(resources.files("relens")))
     for file in sorted(package.rglob("*")):
         if file.is_file() and "__pycache__" not in file.parts:
             yield file.relative_to(package.parent).as_posix(), file.read_bytes()

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from html import escape
+from importlib import resources
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -179,7 +180,7 @@ def _sheet(proof: Mapping[str, Any]) -> str:
     lines = "".join(f"<tr><td>{escape(name)}</td><td>{escape(text)}</td></tr>" for name, text in rows.items() if text)
     return (
         f'<h2><b class="{tone}">{word}</b> on an emulated {escape(proof["device"])}</h2>'
-        f'<p>The camera side, run on its processor by emulation. It tells what is answered, not how fast.</p>'
+        f"<p>The camera side, run on its processor by emulation. It tells what is answered, not how fast.</p>"
         f'<div class="sheet"><table><tbody>{lines}</tbody></table></div>'
     )
 
@@ -198,16 +199,13 @@ def _here(place: Path) -> _Environment:
 
     kept = place / "packages"
     kept.mkdir()
-    import relens
-
     for folder in map(Path, sys.path):
         if folder.is_dir() and folder.name in ("site-packages", "dist-packages"):
             for one in folder.iterdir():
                 if one.name.partition("-")[0].partition(".")[0] not in ABSENT and not (kept / one.name).exists():
                     (kept / one.name).symlink_to(one)
-    code = Path(relens.__file__).parent
     if not (kept / "relens").exists():
-        (kept / "relens").symlink_to(code)
+        (kept / "relens").symlink_to(str(resources.files("relens")))
     return _Environment(Path(sys.executable).resolve(), {"PYTHONPATH": str(kept)})
 
 

@@ -40,7 +40,7 @@ def settle(place: Path, state: Path, service: bool) -> None:
         [relens, "device", "service", "--settings", SETTINGS], check=True, stdout=subprocess.PIPE
     ).stdout
     UNIT.write_bytes(unit)
-    if "DynamicUser" not in unit.decode() and subprocess.run(["id", "relens"], capture_output=True).returncode:
+    if "DynamicUser" not in unit.decode() and not _user_exists("relens"):
         subprocess.run(["useradd", "--system", "--no-create-home", "--shell", "/bin/false", "relens"], check=True)
     subprocess.run(["systemctl", "daemon-reload"], check=True)
     subprocess.run(["systemctl", "enable", "--quiet", "relens"], check=True)
@@ -57,11 +57,25 @@ def _bring(place: Path, state: Path, relens: Path) -> None:
     address = place / "repository"
     if address.exists():
         where, channel = address.read_text(encoding="utf-8").split()
-        enrol = [relens, "device", "enrol", place / "1.root.json", where, "--channel", channel, "--state", state]
+        enrol: list[str | Path] = [
+            relens,
+            "device",
+            "enrol",
+            place / "1.root.json",
+            where,
+            "--channel",
+            channel,
+            "--state",
+            state,
+        ]
         subprocess.run(enrol, check=True)
     bundle = place / "bundle.relens"
     if bundle.exists():
         subprocess.run([relens, "device", "install", bundle, "--state", state], check=True)
+
+
+def _user_exists(name: str) -> bool:
+    return subprocess.run(["id", name], check=False, capture_output=True).returncode == 0
 
 
 def _link(link: Path, target: Path) -> None:

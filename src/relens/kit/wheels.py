@@ -40,7 +40,7 @@ class Target:
             raise BadConfig(
                 "RL-KIT-001",
                 f"the profile `{device.name}` does not say which glibc its system has",
-                hint=f'add `[system]` with `libc = "2.31"` to it (on the device: ldd --version)',
+                hint='add `[system]` with `libc = "2.31"` to it (on the device: ldd --version)',
             )
         return cls(device.architecture, (int(major), int(minor)), python)
 

@@ -1,8 +1,11 @@
 """The systemd unit that keeps the agent running."""
 
+import os
+import re
 import stat
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -12,14 +15,20 @@ from relens.errors import DeviceTrouble
 from relens.spec import CameraSettings
 from relens.spec.camera import v4l2_number
 
+DYNAMIC_USERS = 235
+"""The first systemd that makes a service its own user and state directory (systemd's NEWS)."""
+HANDED = "/run/relens-credentials"
+"""Where an older one finds secrets, copied there for it."""
 
-def service_unit(settings: CameraSettings, file: Path, *, memory: str = "75%") -> str:
+
+def service_unit(settings: CameraSettings, file: Path, *, memory: str = "75%", systemd: int | None = None) -> str:
     """A unit for this machine's Python, hardened, with the rights this camera needs and no other.
 
     Args:
         settings: what stands in the file.
         file: a `camera.toml`.
         memory: what agent and bundle may take together, as systemd's `MemoryMax=` takes it.
+        systemd: which version reads it; None: this machine's, or a new one where there is none.
 
     Raises:
         DeviceTrouble: RL-DEVICE-010 when a service without rights of its own could not read what it needs.
@@ -31,14 +40,44 @@ def service_unit(settings: CameraSettings, file: Path, *, memory: str = "75%") -
     for one in read:
         _check_readable(one.absolute())
     at_home = any(one.absolute().parts[1] in ("home", "root") for one in read)
-    return _template().substitute(
+    old = (systemd or this_systemd() or DYNAMIC_USERS) < DYNAMIC_USERS
+    return _template("relens-old.service" if old else "relens.service").substitute(
         name=settings.camera.name or file.stem,
         command=f"{python} -m relens device run --settings {file}",
-        memory=memory,
+        memory=_bytes(memory) if old else memory,
         home="read-only" if at_home else "yes",
         devices="DeviceAllow=char-video4linux rw\nSupplementaryGroups=video" if local else "PrivateDevices=yes",
-        credentials="\n".join(f"LoadCredential={credential_name(one)}:{one}" for one in handed),
+        credentials="\n".join(_copied(handed) if old else _loaded(handed)),
     )
+
+
+def this_systemd() -> int | None:
+    """The version of this machine's; None where there is none."""
+    try:
+        said = subprocess.run(["systemctl", "--version"], capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    found = re.match(r"systemd (\d+)", said)
+    return int(found[1]) if found else None
+
+
+def _loaded(files: Iterable[Path]) -> Iterator[str]:
+    return (f"LoadCredential={credential_name(one)}:{one}" for one in files)
+
+
+def _copied(files: Iterable[Path]) -> Iterator[str]:
+    for place, one in enumerate(files):
+        if place == 0:
+            yield f"Environment=CREDENTIALS_DIRECTORY={HANDED}"
+        target = f"{HANDED}/{credential_name(one)}"
+        yield f"ExecStartPre=/usr/bin/install -D -m 0400 -o relens -g relens {one} {target}"
+
+
+def _bytes(memory: str) -> str:
+    """A share of this machine's memory as bytes: old ones take no percentages."""
+    if not memory.endswith("%"):
+        return memory
+    return str(int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * float(memory[:-1]) / 100))
 
 
 def secrets(settings: CameraSettings) -> Iterator[Path]:
@@ -66,5 +105,5 @@ def _check_readable(path: Path) -> None:
             )
 
 
-def _template() -> Template:
-    return Template(resources.files("relens.device.agent").joinpath("relens.service").read_text(encoding="utf-8"))
+def _template(name: str) -> Template:
+    return Template(resources.files("relens.device.agent").joinpath(name).read_text(encoding="utf-8"))

@@ -60,7 +60,8 @@ def judge_service(told: Mapping[str, str]) -> Finding:
         return wrong("service", state, as_root(f"systemctl enable --now {UNIT}"))
     if told.get("ActiveState") != "active":
         return wrong("service", f"{state}: {told.get('Result')}", as_root(f"journalctl -u {UNIT} -n 50"))
-    return fine("service", f"{state}: {told.get('StatusText')}; {told.get('NRestarts')} restart(s)")
+    restarts = f"; {told['NRestarts']} restart(s)" if "NRestarts" in told else ""  # not before systemd 235
+    return fine("service", f"{state}: {told.get('StatusText')}{restarts}")
 
 
 def check_agent(folder: Path, running: bool) -> Iterator[Finding]:
