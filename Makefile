@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= live
 
-.PHONY: setup demo test test-system check format bench soak browser broker nspawn compiler rtsp sshd lock clean
+.PHONY: setup demo test test-system check format bench soak browser broker nspawn compiler rtsp sshd emulator lock clean
 
 setup: $(VENV)/.installed
 
@@ -28,7 +28,7 @@ test: setup browser broker
 	$(BIN)/python -m pytest -m "alone and not system"
 
 # Slow, or about the machine itself: a light install in an environment of its own, a service in a booted systemd.
-test-system: setup broker nspawn compiler rtsp sshd
+test-system: setup broker nspawn compiler rtsp sshd emulator
 	$(BIN)/python -m pytest -m system
 
 check: setup
@@ -90,6 +90,13 @@ sshd:
 	@{ command -v sudo && test -x /usr/sbin/sshd; } >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
 		apt-get update -qq && apt-get install -y -qq openssh-server sudo >/dev/null; } || \
 		echo "no sshd or no sudo here: SSH's test is skipped (install the packages openssh-server, sudo)"
+
+# A DeepLens' system for real and its processor emulated; without them their tests are skipped, in CI they fail.
+emulator:
+	@{ command -v debootstrap && command -v qemu-x86_64; } >/dev/null || { [ "$$(id -u)" = 0 ] && \
+		command -v apt-get >/dev/null && \
+		apt-get update -qq && apt-get install -y -qq debootstrap qemu-user >/dev/null; } || \
+		echo "no debootstrap or no qemu here: the DeepLens' tests are skipped (install debootstrap, qemu-user)"
 
 # All lock files, from pyproject.toml: the camera side's by the glibc they load on, with OpenVINO and without.
 COMPILE = $(BIN)/uv pip compile --quiet --universal --no-header --no-emit-index-url --constraint requirements/pins.in

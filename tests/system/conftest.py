@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,10 @@ for group in /sys/fs/cgroup/*/; do
     [ -e "$group/cgroup.procs" ] && [ ! -e /sys/fs/cgroup/cgroup.controllers ] || continue
     mkdir -p "$group/$NAME" && echo $$ > "$group/$NAME/cgroup.procs" || true
 done
-mount --make-rprivate / && mount --bind / "$FOLDER"
-exec systemd-nspawn --quiet --directory="$FOLDER" --volatile=overlay --boot --register=no --keep-unit \\
-    --private-network --machine="$NAME" --console=pipe --link-journal=no \\
-    --bind-ro="$ROOT:$CODE" --bind="$PLACE_HERE:$PLACE" systemd.unit=basic.target
+mount --make-rprivate /
+[ -e "$FOLDER/usr" ] || mount --bind / "$FOLDER"
+exec systemd-nspawn --quiet --directory="$FOLDER" --boot --register=no --keep-unit \\
+    --private-network --machine="$NAME" --console=pipe --link-journal=no "$@"
 """
 
 
@@ -115,32 +115,48 @@ def _relens(*arguments: object, check: bool = True) -> "subprocess.CompletedProc
 
 
 @pytest.fixture(scope="session")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+def boot(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., AbstractContextManager[int]]:
+    """Boot a folder's systemd in a container: `boot(folder, *options of systemd-nspawn)`; its process 1, seen from here.
+
+    An empty folder is this machine's own files.
+    """
     if os.geteuid() != 0 or shutil.which("systemd-nspawn") is None:
         assert "CI" not in os.environ, "systemd-nspawn and root have to be there in CI"
         pytest.skip("needs root and systemd-nspawn (package systemd-container)")
+    log = tmp_path_factory.mktemp("boot") / "log"
+
+    @contextmanager
+    def booted(folder: Path, *options: str) -> Iterator[int]:
+        name = f"relens{os.getpid()}-{folder.name}"
+        command = ["unshare", "--mount", "bash", "-c", BOOT, "boot", *options]
+        environment = {**os.environ, "NAME": name, "FOLDER": str(folder)}
+        with (
+            log.open("wb") as said,
+            subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=said, stderr=said) as container,
+        ):
+            try:
+                yield _first(container, log)
+            finally:
+                container.terminate()
+                try:
+                    container.wait(20)
+                except subprocess.TimeoutExpired:
+                    container.kill()
+
+    return booted
+
+
+@pytest.fixture(scope="session")
+def machine(
+    boot: Callable[..., AbstractContextManager[int]], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Machine]:
     folder, place = tmp_path_factory.mktemp("root"), tmp_path_factory.mktemp("place")
     place.chmod(0o755)
-    settings = {"NAME": f"relens{os.getpid()}", "FOLDER": folder, "ROOT": ROOT, "CODE": CODE}
-    settings |= {"PLACE": PLACE, "PLACE_HERE": place}
-    environment = {key: str(value) for key, value in settings.items()}
-    command = ["unshare", "--mount", "bash", "-c", BOOT]
-    with (
-        (place / "boot.log").open("wb") as log,
-        subprocess.Popen(
-            command, env={**os.environ, **environment}, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-        ) as container,
-    ):
-        try:
-            machine = Machine(_first(container, place / "boot.log"), place)
-            _wait_booted(machine)
-            yield machine
-        finally:
-            container.terminate()
-            try:
-                container.wait(20)
-            except subprocess.TimeoutExpired:
-                container.kill()
+    options = ("--volatile=overlay", f"--bind-ro={ROOT}:{CODE}", f"--bind={place}:{PLACE}", "systemd.unit=basic.target")
+    with boot(folder, *options) as first:
+        machine = Machine(first, place)
+        _wait_booted(machine)
+        yield machine
 
 
 def _first(container: subprocess.Popen[bytes], log: Path) -> int:
