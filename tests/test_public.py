@@ -8,7 +8,8 @@ import relens
 
 def test_the_public_surface_is_exactly_this() -> None:
     assert relens.__all__ == [
-        "accept", "build", "convert", "deploy", "import_model", "init", "load", "open_bundle", "package", "run",
+        "accept", "build", "build_kit", "convert", "deploy", "import_model", "init", "load", "open_bundle", "package",
+        "prove", "run",
     ]  # fmt: skip
     for name in relens.__all__:
         assert callable(getattr(relens, name)) and getattr(relens, name).__doc__, name

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from relens.bundle import open_bundle
     from relens.deliver.fleet import deploy
     from relens.device import accept, run
+    from relens.kit import build_kit, prove
     from relens.pipeline.build import build
     from relens.pipeline.convert import convert
     from relens.pipeline.initial import init
@@ -23,7 +24,20 @@ if TYPE_CHECKING:
     from relens.sources import import_model
     from relens.spec import load
 
-__all__ = ["accept", "build", "convert", "deploy", "import_model", "init", "load", "open_bundle", "package", "run"]
+__all__ = [
+    "accept",
+    "build",
+    "build_kit",
+    "convert",
+    "deploy",
+    "import_model",
+    "init",
+    "load",
+    "open_bundle",
+    "package",
+    "prove",
+    "run",
+]
 
 __getattr__ = on_first_use(
     __name__,
@@ -31,6 +45,7 @@ __getattr__ = on_first_use(
         "bundle": ["open_bundle"],
         "deliver.fleet": ["deploy"],
         "device": ["accept", "run"],
+        "kit": ["build_kit", "prove"],
         "pipeline.build": ["build"],
         "pipeline.convert": ["convert"],
         "pipeline.initial": ["init"],

@@ -116,7 +116,7 @@ def _relens(*arguments: object, check: bool = True) -> "subprocess.CompletedProc
 
 @pytest.fixture(scope="session")
 def boot(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., AbstractContextManager[int]]:
-    """Boot a folder's systemd in a container: `boot(folder, *options of systemd-nspawn)`; its process 1, seen from here.
+    """Boot a folder's systemd in a container: `boot(folder, *options of systemd-nspawn)`; what its process 1 is here.
 
     An empty folder is this machine's own files.
     """

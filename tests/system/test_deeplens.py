@@ -70,8 +70,9 @@ def desk(python: Path, flowers_graph: Path, shared_data: Path, tmp_path_factory:
 
     folder = tmp_path_factory.mktemp("desk")
     shutil.copy(python, folder / PYTHON)
+    kinds = tuple((shared_data / "flowers/classes.txt").read_text().split())
     made = {
-        "flowers": (flowers_graph, shared_data / "flowers/calib", shared_data / "flowers/classes.txt", "-1..1"),
+        "flowers": (flowers_graph, shared_data / "flowers/calib", kinds, "-1..1"),
         "person": (
             shared_data / "models/vww_96.h5",
             shared_data / "coco_cc_subset/images",

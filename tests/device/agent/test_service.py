@@ -48,8 +48,8 @@ def test_an_old_one_gets_its_memory_in_bytes(settings: Path) -> None:
 
 def test_only_known_keys_of_systemd_229_stand_in_the_old_unit(settings: Path) -> None:
     """Later ones would be passed over with a warning, and what they protect would not be protected."""
-    later = ("ProtectProc", "ProtectClock", "ProtectHostname", "ProtectKernel", "StateDirectory", "MemoryMax", "OOMPolicy",
-             "LockPersonality", "RestrictNamespaces", "RestrictSUIDSGID", "RestrictRealtime", "PrivateUsers",
-             "RemoveIPC", "StartLimitIntervalSec", "ProtectControlGroups")  # fmt: skip
+    later = ("ProtectProc", "ProtectClock", "ProtectHostname", "ProtectKernel", "StateDirectory", "MemoryMax",
+             "OOMPolicy", "LockPersonality", "RestrictNamespaces", "RestrictSUIDSGID", "RestrictRealtime",
+             "PrivateUsers", "RemoveIPC", "StartLimitIntervalSec", "ProtectControlGroups")  # fmt: skip
     lines = [line.partition("=")[0] for line in unit(settings, 229).splitlines() if not line.startswith("#")]
     assert not [line for line in lines if line.startswith(later)]
