@@ -84,7 +84,7 @@ def build_kit(
         bundle: installed at once.
         trust: what the camera follows from then on.
         settings: its `camera.toml`; None writes one for the device's own camera.
-        openvino: that engine too.
+        openvino: that engine too; it comes by itself where the bundle needs it.
         wheels: where downloaded wheels are kept; None takes `wheel_store()`.
         stage: told what is done at the moment.
 
@@ -99,7 +99,7 @@ def build_kit(
     store = wheels or wheel_store()
     parts: dict[str, bytes | Path] = {"settle.py": _resource("settle.py")}
     if bundle is not None:
-        _check_bundle(bundle)
+        openvino = _engine_of(bundle) == "openvino" or openvino
         parts["bundle.relens"] = bundle
     if trust is not None:
         parts["1.root.json"] = trust.root
@@ -168,11 +168,11 @@ def _python(device: Device, wanted: str | Path | None) -> tuple[Path | None, str
     return archive, version
 
 
-def _check_bundle(bundle: Path) -> None:
+def _engine_of(bundle: Path) -> str:
     from relens.bundle import open_bundle
 
     with TemporaryDirectory(prefix="relens-kit-") as folder:
-        open_bundle(bundle, Path(folder))
+        return open_bundle(bundle, Path(folder)).manifest.needs.engine
 
 
 def _settings(device: Device) -> bytes:
