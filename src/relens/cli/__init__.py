@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from relens.cli import build, convert, deliver, device, doctor, fleet, initial, inspect, package, run, verify
+from relens.cli import build, convert, deliver, device, doctor, fleet, initial, inspect, legacy, package, run, verify
 from relens.errors import BadConfig, DeviceTrouble, GoalMissed, RelensError
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ app.command("refresh")(deliver.refresh)
 app.command("revoke")(deliver.revoke)
 app.command("doctor")(doctor.doctor)
 app.add_typer(device.app, name="device")
+app.add_typer(legacy.app, name="legacy")
 
 
 def _tell_version(asked: bool) -> None:

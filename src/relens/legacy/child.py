@@ -1,0 +1,53 @@
+"""The process that a function runs in: `python -m relens.legacy.child ORDER`, with the line and the frames' memory open.
+
+The walls of the kernel come first, while this is one thread and has loaded nothing; then our libraries, the modules that
+the function will import, the walls inside Python, and last the function.
+"""
+
+import ctypes
+import json
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+from relens.legacy.landlock import restrict
+from relens.legacy.namespace import leave_network
+from relens.legacy.order import Order
+from relens.legacy.walls import DEVICES, Walls
+
+DIE_WITH_PARENT = 1
+
+
+def main(order: Order) -> None:
+    """Run a function until it ends, or the parent says so."""
+    ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL, 0, 0, 0)
+    folder = Path(order.folder)
+    alone = False if order.network else leave_network()
+    landlock = restrict([folder, *map(Path, DEVICES)], network=order.network)
+    from relens.legacy import shims, source
+    from relens.legacy.execute import Execution
+    from relens.legacy.link import Link, connect, leave
+    from relens.legacy.paths import Paths
+
+    link = Link(socket.socket(fileno=order.line), order.memory, Path(order.models), folder)
+    connect(link)
+    link.tell("walls", landlock=landlock, alone=alone)
+    file = Path(order.file)
+    shims.install()
+    source.old_names()
+    source.install_finder(file.parent)
+    os.chdir(file.parent)
+    sys.path.insert(0, str(file.parent))
+    sys.argv = [str(file)]
+    kept = [file.parent, folder, Path(order.models), *map(Path, {sys.prefix, sys.base_prefix, *sys.path} - {""})]
+    Paths(link, kept).install()
+    walled_in = landlock > 0 and (order.network or alone)
+    Walls((folder,), order.network, walled_in, file.parent, link.trouble).stand()
+    Execution(link, file, order.handler).run()
+    leave()
+
+
+if __name__ == "__main__":
+    main(Order(**json.loads(sys.argv[1])))

@@ -1,0 +1,164 @@
+"""Run a function's module, and keep it running for as long as there is something that it does."""
+
+import importlib.util
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType, TracebackType
+from typing import Any
+
+from relens.errors import LegacyTrouble, RelensError
+from relens.legacy import source
+from relens.legacy.link import Link
+from relens.legacy.paths import SHOWING
+
+IDLE_S = 10.0
+"""A function whose import has ended, without a timer, and which took no frame for so long, does nothing any more."""
+
+CALL_EVERY_S = 1.0
+POLL_S = 0.05
+HANDLERS = ("lambda_handler", "function_handler", "handler")
+
+
+class Execution:
+    """One function.
+
+    Args:
+        link: to the parent.
+        file: the module.
+        handler: its handler's name; None: whichever of `HANDLERS` it has.
+    """
+
+    def __init__(self, link: Link, file: Path, handler: str | None) -> None:
+        self.link, self.file, self.handler = link, file, handler
+        self._failed = threading.Event()
+
+    def run(self) -> None:
+        """Until the function ends; says how over the link."""
+        threading.excepthook = self._thread_failed
+        threads_before = set(threading.enumerate())
+        try:
+            module = self._import()
+            if not self._failed.is_set():
+                self._go_on(module, threads_before)
+        except SystemExit as end:
+            self.link.tell("ended", how=f"it called sys.exit({end.code!r})")
+        except BaseException as trouble:  # the edge: whatever the function throws is reported, with its own lines
+            self._tell_failure(trouble)
+        else:
+            if not self._failed.is_set():
+                self.link.tell("ended", how="nothing that it started is at work any more")
+
+    def _import(self) -> ModuleType:
+        adapted = source.adapt(self.file.read_bytes(), str(self.file))
+        for note in adapted.notes:
+            self.link.warn(f"{self.file.name}: {note}")
+        module = ModuleType(self.file.stem)
+        module.__file__ = str(self.file)
+        module.__spec__ = importlib.util.spec_from_file_location(self.file.stem, self.file)
+        sys.modules[self.file.stem] = module
+        exec(adapted.code, vars(module))
+        return module
+
+    def _go_on(self, module: ModuleType, before: set[threading.Thread]) -> None:
+        """Its threads and timers; else its handler, now and again."""
+        handler = self._find_handler(module)
+        if handler is not None and self.link.frames == 0 and not _at_work(before):
+            self.link.warn(
+                f"the function does nothing by itself: {handler.__name__} is called every {CALL_EVERY_S:g} s"
+            )
+            while not self._failed.is_set():
+                handler({}, None)
+                time.sleep(CALL_EVERY_S)
+        frames, since_s = self.link.frames, time.monotonic()
+        while not self._failed.is_set():
+            running = _at_work(before)
+            if self.link.frames != frames:
+                frames, since_s = self.link.frames, time.monotonic()
+            waits = any(isinstance(thread, threading.Timer) for thread in running)
+            if not running or (not waits and time.monotonic() - since_s > IDLE_S):
+                return
+            time.sleep(POLL_S)
+
+    def _find_handler(self, module: ModuleType) -> Callable[..., Any] | None:
+        names = (self.handler,) if self.handler else HANDLERS
+        found = [getattr(module, name) for name in names if callable(getattr(module, name, None))]
+        if self.handler and not found:
+            raise LegacyTrouble(
+                "RL-LEGACY-002",
+                f"{self.file.name} has no {self.handler}",
+                hint="name the handler as AWS did: --handler MODULE.FUNCTION",
+            )
+        return found[0] if found else None
+
+    def _thread_failed(self, arguments: threading.ExceptHookArgs) -> None:
+        if arguments.exc_value is None or isinstance(arguments.exc_value, SystemExit):
+            return
+        name = arguments.thread.name if arguments.thread else "a thread"
+        if isinstance(arguments.thread, threading.Timer):
+            self._failed.set()
+            self._tell_failure(arguments.exc_value)
+        else:  # others may go on, as they did on a DeepLens
+            self.link.warn(f"{name} of the function ended: {_short(arguments.exc_value, self.file.parent)}")
+
+    def _tell_failure(self, trouble: BaseException) -> None:
+        told = explained(trouble, self.file.parent)
+        self.link.tell("failed", trouble=told.to_json(), traceback=own_lines(trouble, self.file.parent))
+
+
+def explained(trouble: BaseException, folder: Path) -> RelensError:
+    """Why a function failed, as an error of ours that says what to do."""
+    if isinstance(trouble, RelensError):
+        return trouble
+    where = _where(trouble.__traceback__, folder)
+    if isinstance(trouble, ModuleNotFoundError):
+        hint = _HINTS.get(str(trouble.name).partition(".")[0], "pip install it here, or put it beside the function")
+        return LegacyTrouble(
+            "RL-LEGACY-006", f"the function imports {trouble.name}, and it is not here{where}", hint=hint
+        )
+    if isinstance(trouble, FileNotFoundError) and trouble.filename is not None:
+        return LegacyTrouble(
+            "RL-LEGACY-007",
+            f"the function opens {trouble.filename}, and there is none{where}",
+            hint="put it beside the function",
+        )
+    return LegacyTrouble(
+        "RL-LEGACY-009",
+        f"the function failed{where}: {type(trouble).__name__}: {trouble}",
+        hint="correct the line that is named; its traceback stands above",
+    )
+
+
+_HINTS = {
+    "mxnet": "nothing here runs MXNet: let the function use awscam.Model, with a bundle made from a TensorFlow model",
+    "tensorflow": "let the function use awscam.Model; relens convert makes a bundle of its model, at the desk",
+    "boto3": "pip install boto3, and --network, or let the function do without AWS",
+    "botocore": "pip install botocore, and --network, or let the function do without AWS",
+    "dlr": "nothing here runs Neo models: let the function use awscam.Model",
+}
+
+
+def own_lines(trouble: BaseException, folder: Path) -> str:
+    """The traceback from the function's first own line on: what is ours stands above it, and says nothing."""
+    trace = trouble.__traceback__
+    while trace is not None and not trace.tb_frame.f_code.co_filename.startswith(str(folder)):
+        trace = trace.tb_next
+    return "".join(traceback.format_exception(type(trouble), trouble, trace))
+
+
+def _where(trace: TracebackType | None, folder: Path) -> str:
+    """The last of the function's own lines that it went through."""
+    lines = [one for one in traceback.extract_tb(trace) if one.filename.startswith(f"{folder}/")]
+    return f" ({Path(lines[-1].filename).name}, line {lines[-1].lineno})" if lines else ""
+
+
+def _short(trouble: BaseException, folder: Path) -> str:
+    return f"{type(trouble).__name__}: {trouble}{_where(trouble.__traceback__, folder)}"
+
+
+def _at_work(before: set[threading.Thread]) -> list[threading.Thread]:
+    """Threads that the function has started, but those that only show pictures: they never end by themselves."""
+    return [thread for thread in threading.enumerate() if thread not in before and thread.ident not in SHOWING]
