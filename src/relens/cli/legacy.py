@@ -28,13 +28,13 @@ def run(
     port: Annotated[int, typer.Option(help="The live page's port on 127.0.0.1; 0 takes a free one.")] = 8080,
     mqtt: Annotated[
         str | None,
-        typer.Option(metavar="HOST[:PORT]", help="Publish to this broker; TLS on port 8883, none on others."),
+        typer.Option(metavar="HOST[:PORT]", help="Publish to this broker; TLS on port 8883 only."),
     ] = None,
     network: Annotated[bool, typer.Option("--network", help="Let the function use the network.")] = False,
     folder: Annotated[Path | None, typer.Option(help="Keep what the function writes into /tmp here.")] = None,
     thing: Annotated[str, typer.Option(help="AWS_IOT_THING_NAME.")] = "deeplens",
     env: Annotated[
-        list[str] | None, typer.Option(metavar="KEY=VALUE", help="For the function. May be repeated.")
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="A variable for it. May be repeated.")
     ] = None,
     fast: Annotated[bool, typer.Option(help="Play clips and folders as fast as frames are taken.")] = False,
     as_json: AsJson = False,

@@ -1,7 +1,7 @@
-"""The process that a function runs in: `python -m relens.legacy.child ORDER`, with the line and the frames' memory open.
+"""The process that a function runs in: `python -m relens.legacy.child ORDER`; line and frames' memory are open already.
 
-The walls of the kernel come first, while this is one thread and has loaded nothing; then our libraries, the modules that
-the function will import, the walls inside Python, and last the function.
+The walls of the kernel come first, while this is one thread and has loaded nothing; then our libraries, the modules
+that the function will import, the walls inside Python, and last the function.
 """
 
 import ctypes

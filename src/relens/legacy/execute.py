@@ -18,6 +18,7 @@ from relens.legacy.paths import SHOWING
 IDLE_S = 10.0
 """A function whose import has ended, without a timer, and which took no frame for so long, does nothing any more."""
 
+OURS = str(Path(__file__).parents[1])
 CALL_EVERY_S = 1.0
 POLL_S = 0.05
 HANDLERS = ("lambda_handler", "function_handler", "handler")
@@ -106,7 +107,7 @@ class Execution:
 
     def _tell_failure(self, trouble: BaseException) -> None:
         told = explained(trouble, self.file.parent)
-        self.link.tell("failed", trouble=told.to_json(), traceback=own_lines(trouble, self.file.parent))
+        self.link.tell("failed", trouble=told.to_json(), traceback=own_lines(trouble))
 
 
 def explained(trouble: BaseException, folder: Path) -> RelensError:
@@ -141,12 +142,11 @@ _HINTS = {
 }
 
 
-def own_lines(trouble: BaseException, folder: Path) -> str:
-    """The traceback from the function's first own line on: what is ours stands above it, and says nothing."""
-    trace = trouble.__traceback__
-    while trace is not None and not trace.tb_frame.f_code.co_filename.startswith(str(folder)):
-        trace = trace.tb_next
-    return "".join(traceback.format_exception(type(trouble), trouble, trace))
+def own_lines(trouble: BaseException) -> str:
+    """The traceback without what is relens's own, and says nothing about the function."""
+    frames = [one for one in traceback.extract_tb(trouble.__traceback__) if not one.filename.startswith(OURS)]
+    head = ["Traceback (most recent call last):\n"] if frames else []
+    return "".join([*head, *traceback.format_list(frames), *traceback.format_exception_only(type(trouble), trouble)])
 
 
 def _where(trace: TracebackType | None, folder: Path) -> str:

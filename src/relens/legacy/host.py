@@ -63,7 +63,7 @@ class Host:
 
     def serve(self) -> None:
         """Until the child has gone."""
-        tells = {
+        tells: dict[str, Callable[..., None]] = {
             "publish": self._published,
             "prediction": self._predicted,
             "warning": self._warned,

@@ -1,7 +1,7 @@
 """Landlock: the kernel's own wall around this process, all its threads and all it starts (Linux 5.13 and later).
 
-It stands against native code, too, which no wall inside Python does. Only what changes files is walled; reading is free.
-To be called before the process has a second thread: threads that run already stay outside.
+It stands against native code, too, which no wall inside Python does. Only what changes files is walled in; reading is
+free. To be called before the process has a second thread: threads that run already stay outside.
 https://docs.kernel.org/userspace-api/landlock.html
 """
 

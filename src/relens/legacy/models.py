@@ -19,7 +19,7 @@ Builder = Callable[[Path, Path, Size | None], None]
 
 @dataclass(frozen=True)
 class Found:
-    """A bundle, and how the function numbers its classes; see `relens.legacy.numbering`. note: what to know about it."""
+    """A bundle, and how the function numbers its classes (`relens.legacy.numbering`). note: what to know about it."""
 
     bundle: Path
     numbers: Mapping[str, int] = field(default_factory=dict)
@@ -115,14 +115,14 @@ class Models:
             return LegacyTrouble(
                 "RL-LEGACY-004",
                 f"the function asks for {asked}, and {mxnet[0]} is not TensorFlow: nothing here converts it",
-                hint=f"train it in TensorFlow, and put {asked}.relens (or .pb, .h5, .keras, .tflite) into {self.folder}",
+                hint=f"train it in TensorFlow, and put {asked}.relens (or .pb, .h5, .keras) into {self.folder}",
             )
         there = ", ".join(sorted(file.name for file in self.folder.iterdir() if not file.name.startswith(".")))
         wanted = f"{entry.bundle or asked}.relens, {entry.what}," if entry else f"{asked}.relens"
         return LegacyTrouble(
             "RL-LEGACY-003",
             f"the function asks for {path}, and {self.folder} has no such model; it has {there or 'nothing'}",
-            hint=f"put {wanted} into {self.folder} (or .pb, .h5, .keras or .tflite), or name another in its legacy.toml",
+            hint=f"put {wanted} into {self.folder} (or .pb, .h5, .keras, .tflite), or name another in its legacy.toml",
         )
 
 

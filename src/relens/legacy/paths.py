@@ -69,8 +69,8 @@ class Paths:
     def _artifact(self, name: str) -> str:
         """A file of that name, else the model that stands for it: functions look whether their `.xml` is there."""
         file = f"{self.models}/{name}"
-        stem, suffix = os.path.splitext(name)
-        if suffix == ".xml" and not os.path.lexists(file):
+        stem = name.removesuffix(".xml")
+        if stem != name and not os.path.lexists(file):
             for other in (".relens", ".tflite", ".pb", ".keras", ".h5"):
                 if os.path.lexists(f"{self.models}/{stem}{other}"):
                     return f"{self.models}/{stem}{other}"
@@ -84,11 +84,11 @@ class Paths:
             setattr(os, name, _around(getattr(os, name), self.real, 1))
         for name in TWO_PATHS:
             setattr(os, name, _around(getattr(os, name), self.real, 2))
-        builtins.open = io.open = self._opener(io.open)  # type: ignore[assignment]
+        builtins.open = io.open = self._opener(io.open)
         for name in OF_CV2:
             if hasattr(cv2, name):
                 setattr(cv2, name, _around(getattr(cv2, name), self.real, 1))
-        cv2.VideoCapture = self._capturer(cv2.VideoCapture)
+        setattr(cv2, "VideoCapture", self._capturer(cv2.VideoCapture))  # noqa: B010  a function in place of a class
 
     def _opener(self, real_open: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(real_open)
@@ -158,7 +158,7 @@ class BytesToo:
 
 def _is_fifo(path: Any) -> bool:
     try:
-        return stat.S_ISFIFO(os.stat(path).st_mode)
+        return stat.S_ISFIFO(Path(path).stat().st_mode)
     except (OSError, TypeError, ValueError):
         return False
 

@@ -81,7 +81,7 @@ class Walls:
                 "os.system": self._start,
                 "os.exec": lambda program, *rest: self._start(program),
                 "os.posix_spawn": lambda program, *rest: self._start(program),
-                "pty.spawn": lambda command: self._start(command),
+                "pty.spawn": self._start,
             }
         return checks
 
@@ -144,4 +144,4 @@ def _within(path: str, folder: int) -> str:
     """A path that is relative to an open folder, as one that is relative to none."""
     if folder < 0 or path.startswith("/"):
         return path
-    return f"{os.readlink(f'/proc/self/fd/{folder}')}/{path}"
+    return f"{Path(f'/proc/self/fd/{folder}').readlink()}/{path}"

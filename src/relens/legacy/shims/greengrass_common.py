@@ -1,4 +1,4 @@
-"""`greengrass_common.env_vars`: what a Greengrass core says about itself, for copies of its SDK that functions carry."""
+"""`greengrass_common.env_vars`: what a Greengrass core says about itself, for copies of its SDK in functions."""
 
 import os
 from types import ModuleType

@@ -23,7 +23,7 @@ def optimize(
     aux_inputs: Mapping[str, Any] | None = None,
     **named: Any,
 ) -> tuple[int, str]:
-    """Find a model or build one; status (0: done) and the path to give to `awscam.Model`.
+    """Find a model or build one; status (0: done, 1: not) and the path to give to `awscam.Model`.
 
     Args:
         model_name: the stem of a file in the models' folder.
@@ -32,13 +32,13 @@ def optimize(
         aux_inputs: options of the optimizer, which mean nothing to a bundle.
         named: the same, by keyword.
     """
-    link = current()
+    link, path = current(), f"/opt/awscam/artifacts/{model_name}.xml"
     if str(platform).lower() not in PLATFORMS:
         link.warn(f"mo.optimize({model_name!r}): there is no platform {platform!r}; the status is {FAILED}")
-        return FAILED, ""
+        return FAILED, path
     if not (0 <= int(input_width) <= LARGEST and 0 <= int(input_height) <= LARGEST):
         link.warn(f"mo.optimize({model_name!r}): {input_width} x {input_height} is not within 0 to {LARGEST}")
-        return FAILED, ""
+        return FAILED, path
     unknown = sorted(set(map(str, {**(aux_inputs or {}), **named})) - KNOWN)
     if unknown:
         link.warn(f"mo.optimize({model_name!r}): the optimizer had no {', '.join(unknown)}; not used")
@@ -47,5 +47,5 @@ def optimize(
         link.ask("model", path=str(model_name), size=size)
     except LegacyTrouble as trouble:
         link.trouble(trouble)
-        return FAILED, ""
-    return DONE, f"/opt/awscam/artifacts/{model_name}.xml"
+        return FAILED, path
+    return DONE, path
