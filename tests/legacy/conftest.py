@@ -35,7 +35,9 @@ def bundles(
         input_spec=InputSpec.model_validate({"scaling": "-1..1"}),
     )
     (folder / "flowers.tflite").unlink()
-    labels = [one["name"] for one in json.loads((shared_data / "coco_cc_subset/instances.json").read_text())["categories"]]
+    labels = [
+        one["name"] for one in json.loads((shared_data / "coco_cc_subset/instances.json").read_text())["categories"]
+    ]
     package(
         yolox_graph,
         folder / "object-detection.relens",
@@ -67,7 +69,13 @@ def run_text(bundles: Path, pictures: Path, tmp_path: Path) -> Callable[..., Any
         folder.mkdir(exist_ok=True)
         file = folder / "lambda_function.py"
         file.write_text(textwrap.dedent(text))
-        given = {"models": bundles, "camera": str(pictures), "live": False, "real_time": False, "on_note": lambda text: None}
+        given = {
+            "models": bundles,
+            "camera": str(pictures),
+            "live": False,
+            "real_time": False,
+            "on_note": lambda text: None,
+        }
         return legacy.run(options.pop("function", file), **{**given, **options})
 
     return run

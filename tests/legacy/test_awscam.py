@@ -33,11 +33,14 @@ def said(summary: Any) -> list[dict[str, Any]]:
 
 
 def test_the_function_sees_every_picture_of_a_folder_in_order(run_text: Callable[..., Any], pictures: Path) -> None:
-    text = HEAD + """
+    text = (
+        HEAD
+        + """
 while True:
     ret, frame = awscam.getLastFrame()
     say(ret=ret, shape=frame.shape, dtype=str(frame.dtype), sum=int(frame.sum()), writable=frame.flags.writeable)
 """
+    )
     summary = run_text(text, frames=8)
     expected = [
         {"ret": True, "shape": list(frame.shape), "dtype": "uint8", "sum": int(frame.sum()), "writable": True}
@@ -53,7 +56,9 @@ def test_a_camera_that_ends_ends_the_run(run_text: Callable[..., Any], pictures:
     assert (summary.frames, summary.ended) == (len(frames_from(pictures)), "ended as asked")
 
 
-CLASSIFY = HEAD + """
+CLASSIFY = (
+    HEAD
+    + """
 mcfg = {'GPU': 1}
 path = '/opt/awscam/artifacts/flowers.xml'
 for model in (awscam.Model(path, {'GPU': 1}), awscam.Model(path, mcfg), awscam.Model(path, {'GPU': 0}),
@@ -69,6 +74,7 @@ ret, frame = awscam.getLastFrame()
 raw = neo.doInference(cv2.resize(frame, (128, 128)))
 say(names=list(raw), same=neo.parseResult('classification', raw) is raw)
 """
+)
 
 
 def test_all_call_forms_of_a_model_give_a_classifiers_answer(
@@ -88,7 +94,9 @@ def test_all_call_forms_of_a_model_give_a_classifiers_answer(
     assert neo == {"names": [0], "same": True}
 
 
-DETECT = HEAD + """
+DETECT = (
+    HEAD
+    + """
 model = awscam.Model('/opt/awscam/artifacts/%s.xml', {'GPU': 1})
 while True:
     ret, frame = awscam.getLastFrame()
@@ -97,6 +105,7 @@ while True:
     parsed = model.parseResult('ssd', raw)['ssd']
     say(names=list(raw), rows=rows.tolist(), parsed=parsed)
 """
+)
 
 
 def test_a_detector_answers_in_pixels_of_what_was_fed_and_counts_classes_from_one(
@@ -148,15 +157,18 @@ def test_the_stand_in_for_awss_object_detector_has_its_numbers(
 
 
 def test_the_streams_of_a_deeplens_give_frames_to_opencv(run_text: Callable[..., Any]) -> None:
-    text = HEAD + """
+    text = (
+        HEAD
+        + """
 for path in ('/opt/awscam/out/ch1_out.h264', '/opt/awscam/out/ch2_out.mjpeg', 0):
     capture = cv2.VideoCapture(path)
     ret, frame = capture.read()
-    say(open=capture.isOpened(), ret=ret, size=[capture.get(cv2.CAP_PROP_FRAME_HEIGHT), capture.get(cv2.CAP_PROP_FRAME_WIDTH)],
-        shape=frame.shape)
+    size = [capture.get(cv2.CAP_PROP_FRAME_HEIGHT), capture.get(cv2.CAP_PROP_FRAME_WIDTH)]
+    say(open=capture.isOpened(), ret=ret, size=size, shape=frame.shape)
     capture.release()
     say(open=capture.isOpened(), ret=capture.read()[0])
 """
+    )
     answers = said(run_text(text))
     for first, after in zip(answers[::2], answers[1::2], strict=True):
         assert (first["open"], first["ret"], first["size"]) == (True, True, first["shape"][:2])
@@ -166,11 +178,14 @@ for path in ('/opt/awscam/out/ch1_out.h264', '/opt/awscam/out/ch2_out.mjpeg', 0)
 def test_a_model_of_another_kind_is_named(run_text: Callable[..., Any]) -> None:
     from relens.errors import LegacyTrouble
 
-    text = HEAD + """
+    text = (
+        HEAD
+        + """
 model = awscam.Model('/opt/awscam/artifacts/flowers.xml', {'GPU': 1})
 ret, frame = awscam.getLastFrame()
 model.parseResult('ssd', model.doInference(frame))
 """
+    )
     with pytest.raises(LegacyTrouble, match="`flowers` as 'ssd', and its bundle is made for classification") as raised:
         run_text(text)
     assert raised.value.code == "RL-LEGACY-005"

@@ -98,7 +98,10 @@ def test_a_broker_that_is_not_there_is_said_before_the_function_runs(run_text: C
 def test_what_only_aws_could_answer_is_named_even_if_the_function_hides_it(
     run_text: Callable[..., Any], call: str
 ) -> None:
-    text = PUBLISH.replace("awscam.getLastFrame()", f"try:\n    {call}\nexcept Exception as e:\n    client.publish(topic='e', payload=str(e))")
+    text = PUBLISH.replace(
+        "awscam.getLastFrame()",
+        f"try:\n    {call}\nexcept Exception as e:\n    client.publish(topic='e', payload=str(e))",
+    )
     with pytest.raises(LegacyTrouble) as raised:
         run_text(text)
     assert raised.value.code == "RL-LEGACY-011"
@@ -141,9 +144,7 @@ def test_a_kinesis_stream_starts_and_stops_in_name(run_text: Callable[..., Any])
 
 
 def test_a_message_that_no_broker_takes_is_a_warning(run_text: Callable[..., Any], broker: int) -> None:
-    text = "import awscam, greengrasssdk\ngreengrasssdk.client('iot-data').publish(topic='a/#', payload='x')\nawscam.getLastFrame()\n"
+    text = PUBLISH.replace("topic='other'", "topic='a/#'")
     settings = BrokerSettings.model_validate({"host": "127.0.0.1", "port": broker, "tls": False})
     summary = run_text(text, broker=settings)
     assert len(summary.warnings) == 1 and "cannot be sent" in summary.warnings[0]
-
-

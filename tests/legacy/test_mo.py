@@ -48,7 +48,9 @@ def test_all_call_forms_find_a_bundle_and_others_have_a_status(run_text: Callabl
     assert [warning.partition(":")[0] for warning in summary.warnings] == ["mo.optimize('flowers')"] * 2
 
 
-BUILD = HEAD + """
+BUILD = (
+    HEAD
+    + """
 import cv2
 error, path = mo.optimize('frozen_model', 128, 128, platform='tf')
 model = awscam.Model(path, {'GPU': 1})
@@ -57,6 +59,7 @@ picture = cv2.resize(frame, (128, 128))
 for fed in (picture, picture / 127.5 - 1, (picture / 127.5 - 1).transpose(2, 0, 1)):
     say(*[one['label'] for one in model.parseResult('classification', model.doInference(fed))['classification']])
 """
+)
 
 
 def test_a_frozen_graph_is_built_to_a_bundle_once(
@@ -68,7 +71,9 @@ def test_a_frozen_graph_is_built_to_a_bundle_once(
     models.mkdir()
     making("freeze.py", shared_data / "models/flowers_mobilenet_v1_025_128.h5", str(models / "frozen_model.pb"))
     shutil.copy(shared_data / "flowers/classes.txt", models / "flowers.txt")
-    (models / "frozen_model.toml").write_text('[model]\nlabels = "flowers.txt"\n[input]\nscaling = "-1..1"\ncolour = "bgr"\n')
+    (models / "frozen_model.toml").write_text(
+        '[model]\nlabels = "flowers.txt"\n[input]\nscaling = "-1..1"\ncolour = "bgr"\n'
+    )
     built: list[Path] = []
 
     def build(source: Path, output: Path, size: tuple[int, int] | None) -> None:

@@ -20,7 +20,9 @@ def said(summary: Any) -> list[Any]:
 
 
 def test_tmp_is_a_folder_of_the_runs_own(run_text: Callable[..., Any], tmp_path: Path) -> None:
-    text = HEAD + """
+    text = (
+        HEAD
+        + """
 with open('/tmp/state.json', 'w') as file:
     json.dump({'a': 1}, file)
 with io.open('/tmp/state.json') as file:
@@ -46,6 +48,7 @@ shutil.rmtree('/tmp/deep')
 say(os.path.exists('/tmp/deep'), os.path.getsize('/tmp/state.json'), sorted(glob.glob('/tmp/*.json')))
 say(tempfile.gettempdir() != '/tmp', os.environ['HOME'] == tempfile.gettempdir())
 """
+    )
     answers = said(run_text(text, folder=tmp_path / "run"))
     assert answers[:3] == [[{"a": 1}], [True, True], [2]]
     assert answers[3] == [
@@ -62,7 +65,9 @@ def test_the_models_folder_is_where_the_artifacts_were_and_cannot_be_changed(
     run_text: Callable[..., Any], models: Path
 ) -> None:
     (models / "notes.txt").write_text("mine")
-    text = HEAD + """
+    text = (
+        HEAD
+        + """
 say(sorted(os.listdir('/opt/awscam/artifacts')))
 say(open('/opt/awscam/artifacts/notes.txt').read())
 say([os.path.isfile('/opt/awscam/artifacts/' + name) for name in ('flowers.xml', 'nothing.xml')])
@@ -72,6 +77,7 @@ except IOError as error:
     say(error.errno)
 awscam.getLastFrame()
 """
+    )
     answers = said(run_text(text, models=models))
     assert answers == [[["flowers.relens", "notes.txt", "object-detection.relens"]], ["mine"], [[True, False]], [13]]
     assert not (models / "new.txt").exists()
@@ -80,12 +86,15 @@ awscam.getLastFrame()
 def test_the_functions_own_folder_is_where_it_works(run_text: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "function").mkdir()
     (tmp_path / "function/labels.txt").write_text("daisy\nrose\n")
-    text = HEAD + """
+    text = (
+        HEAD
+        + """
 with open('labels.txt', 'r') as file:
     say([line.strip() for line in file])
 say(os.path.dirname(os.path.abspath(__file__)) == os.getcwd(), __name__, os.environ['LAMBDA_TASK_ROOT'] == os.getcwd())
 awscam.getLastFrame()
 """
+    )
     assert said(run_text(text)) == [[["daisy", "rose"]], [True, "lambda_function", True]]
 
 
@@ -93,8 +102,11 @@ def test_only_what_a_function_needs_of_the_environment_reaches_it(
     run_text: Callable[..., Any], monkeypatch: Any
 ) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    text = HEAD + """
+    text = (
+        HEAD
+        + """
 say(os.environ.get('AWS_SECRET_ACCESS_KEY'), os.environ['BUCKET'], os.environ['AWS_REGION'])
 awscam.getLastFrame()
 """
+    )
     assert said(run_text(text, environment={"BUCKET": "yard"})) == [[None, "yard", "us-east-1"]]

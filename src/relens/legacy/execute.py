@@ -35,23 +35,22 @@ class Execution:
 
     def __init__(self, link: Link, file: Path, handler: str | None) -> None:
         self.link, self.file, self.handler = link, file, handler
-        self._failed = threading.Event()
+        self._failure: BaseException | None = None
 
     def run(self) -> None:
         """Until the function ends; says how over the link."""
         threading.excepthook = self._thread_failed
         threads_before = set(threading.enumerate())
         try:
-            module = self._import()
-            if not self._failed.is_set():
-                self._go_on(module, threads_before)
+            self._go_on(self._import(), threads_before)
+            if self._failure is not None:
+                raise self._failure
         except SystemExit as end:
             self.link.tell("ended", how=f"it called sys.exit({end.code!r})")
         except BaseException as trouble:  # the edge: whatever the function throws is reported, with its own lines
             self._tell_failure(trouble)
         else:
-            if not self._failed.is_set():
-                self.link.tell("ended", how="nothing that it started is at work any more")
+            self.link.tell("ended", how="nothing that it started is at work any more")
 
     def _import(self) -> ModuleType:
         adapted = source.adapt(self.file.read_bytes(), str(self.file))
@@ -68,14 +67,12 @@ class Execution:
         """Its threads and timers; else its handler, now and again."""
         handler = self._find_handler(module)
         if handler is not None and self.link.frames == 0 and not _at_work(before):
-            self.link.warn(
-                f"the function does nothing by itself: {handler.__name__} is called every {CALL_EVERY_S:g} s"
-            )
-            while not self._failed.is_set():
+            self.link.warn(f"the function waits to be called: {handler.__name__} is, every {CALL_EVERY_S:g} s")
+            while True:
                 handler({}, None)
                 time.sleep(CALL_EVERY_S)
         frames, since_s = self.link.frames, time.monotonic()
-        while not self._failed.is_set():
+        while True:
             running = _at_work(before)
             if self.link.frames != frames:
                 frames, since_s = self.link.frames, time.monotonic()
@@ -99,11 +96,9 @@ class Execution:
         if arguments.exc_value is None or isinstance(arguments.exc_value, SystemExit):
             return
         name = arguments.thread.name if arguments.thread else "a thread"
-        if isinstance(arguments.thread, threading.Timer):
-            self._failed.set()
-            self._tell_failure(arguments.exc_value)
-        else:  # others may go on, as they did on a DeepLens
-            self.link.warn(f"{name} of the function ended: {_short(arguments.exc_value, self.file.parent)}")
+        self.link.warn(f"{name} of the function ended: {_short(arguments.exc_value, self.file.parent)}")
+        if isinstance(arguments.thread, threading.Timer):  # others may go on
+            self._failure = arguments.exc_value
 
     def _tell_failure(self, trouble: BaseException) -> None:
         told = explained(trouble, self.file.parent)

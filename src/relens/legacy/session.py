@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -38,6 +39,9 @@ GRACE_S = 10.0
 STOP_S = 3.0
 HOPELESS_S = 20.0
 """A function without its model may try again and again; without a frame after so long, it is told what it lacks."""
+
+FAREWELL = re.compile(r"\W*(?:lambda )?(?:error|exception|fail|traceback)", re.IGNORECASE)
+"""How functions begin what they publish when they end of an error."""
 
 INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "LD_LIBRARY_PATH")
 """Of this process's environment; the rest may hold secrets, and is not the function's affair."""
@@ -258,7 +262,7 @@ def _judged(function: Function, host: Host, code: int, frames: int | None, camer
         )
     taken = feeder.taken.count
     words = ledger.last_words or ""
-    if not host.over and (taken == 0 or (frames is not None and taken < frames) or "error" in words.lower()):
+    if not host.over and (taken == 0 or (frames is not None and taken < frames) or FAREWELL.match(words)):
         if taken == 0 and ledger.troubles:
             raise ledger.troubles[-1]
         raise LegacyTrouble(
