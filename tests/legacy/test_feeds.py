@@ -88,4 +88,4 @@ def test_a_quantized_model_gets_scaled_floats_in_its_own_integers(
     model = Inference(open_bundle(tmp_path / "int8.relens", tmp_path), Numbering())
     scaled = scores(model, picture[..., ::-1] / 127.5 - 1)
     np.testing.assert_allclose(scaled, scores(model, picture), atol=0.02)
-    np.testing.assert_allclose(scaled, scores(flowers, picture), atol=0.15)
+    assert scaled.argmax() == scores(flowers, picture).argmax()
