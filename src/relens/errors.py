@@ -8,6 +8,7 @@
     ├── EngineTrouble    an inference engine is missing or cannot run this graph: install or choose another
     ├── DeviceTrouble    camera, memory, ports: look at the machine
     ├── DeliveryTrouble  keys, repositories: look at where a bundle comes from and goes to
+    ├── LegacyTrouble    an old AWS DeepLens function: mend its source, or say more about it
     └── BadBundle        truncated, tampered or foreign bundle: get it again from where it was built
 
 Each error has a stable code, names the file, layer, tensor or key, and ends with the next command to type.
@@ -83,6 +84,8 @@ CODES: dict[str, str] = {
     "RL-GRAPH-008": "an input leaves dimensions open",
     "RL-GRAPH-009": "metadata that does not fit the graph",
     "RL-GRAPH-010": "a change that the graph cannot take",
+    "RL-LEGACY-001": "an old function's source cannot be read",
+    "RL-LEGACY-002": "an old function uses something that is gone",
     "RL-LIFT-001": "a graph that cannot be trained",
     "RL-LIFT-002": "training left NaN or infinity in a weight",
     "RL-LIFT-003": "teacher and student do not fit together",
@@ -174,6 +177,10 @@ class DeviceTrouble(RelensError):
 
 class DeliveryTrouble(RelensError):
     """The way from the desk to a camera: keys, repositories, the network between."""
+
+
+class LegacyTrouble(RelensError):
+    """An old AWS DeepLens function cannot be read, or uses something that is gone."""
 
 
 class BadBundle(RelensError):

@@ -1,0 +1,1 @@
+"""Old AWS DeepLens functions, run unchanged."""
