@@ -40,19 +40,21 @@ def divide(left: Any, right: Any) -> Any:
 class Divisor:
     """The right side of `x /= y`, so that `x`, be it `a[f()].b`, is computed once and an array changes in place."""
 
-    __array_ufunc__ = None  # NumPy leaves the operation to us
-
     def __init__(self, value: Any) -> None:
         self.value = value
 
     def __rtruediv__(self, left: Any) -> Any:
-        if getattr(left, "shape", None):  # an array of NumPy
-            if _is_integer(left) and _is_integer(self.value):
-                left //= self.value
-            else:
-                left /= self.value
-            return left
         return divide(left, self.value)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        """What NumPy calls for `array /= self`, with `out` in place."""
+        left, out = inputs[0], kwargs.pop("out", None)
+        if out is None:
+            return divide(left, self.value)
+        if _is_integer(left) and _is_integer(self.value):
+            out[0][...] = left // self.value
+            return out[0]
+        return getattr(ufunc, method)(left, self.value, out=out, **kwargs)
 
 
 def _is_integer(value: Any) -> bool:

@@ -1,10 +1,11 @@
 """What an old function asks for, seen without running it.
 
-Only what stands in the text is found: literals, names that are given one literal in the whole file, `a + b`,
-`os.path.join`, `"...".format(...)` and `"..." % ...`; what is not known of a topic stays as `{}` or `%s`.
+Only what stands in the text is found: literals, names and parameters that are given literals, `a + b`,
+`os.path.join`, `"...".format(...)` and `"..." % ...`; what is not known of a topic stays as `{}`.
 """
 
 import ast
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -57,14 +58,24 @@ def needs(source: bytes, filename: str, *, python: int | None = None) -> Needs:
 
 
 class _Texts:
-    """The strings that an expression can be."""
+    """The strings that an expression can be; names are taken for the same in the whole file."""
 
     def __init__(self, tree: ast.AST) -> None:
         self.given: dict[str, list[ast.expr]] = {}
-        for node in ast.walk(tree):
-            for target in node.targets if isinstance(node, ast.Assign) else ():
-                if isinstance(target, ast.Name | ast.Attribute) and isinstance(node, ast.Assign):
-                    self.given.setdefault(_dotted(target), []).append(node.value)
+        nodes = list(ast.walk(tree))
+        parameters = {node.name: node.args.args for node in nodes if isinstance(node, ast.FunctionDef)}
+        for node in nodes:
+            match node:
+                case ast.Assign(targets=targets, value=value):
+                    self._give(map(_dotted, targets), [value] * len(targets))
+                case ast.Call(func=ast.Name(id=name), args=args) if name in parameters:
+                    self._give((parameter.arg for parameter in parameters[name]), args)
+                case ast.FunctionDef(args=ast.arguments(args=args, defaults=defaults)) if defaults:
+                    self._give((parameter.arg for parameter in args[-len(defaults) :]), defaults)
+
+    def _give(self, names: Iterable[str], values: Iterable[ast.expr]) -> None:
+        for name, value in zip(names, values, strict=False):
+            self.given.setdefault(name, []).append(value)
 
     def of(self, node: ast.expr | None, depth: int = 8) -> list[str]:
         """All of them, none if it cannot be told."""
@@ -77,7 +88,7 @@ class _Texts:
             case ast.BinOp(left=left, op=ast.Add(), right=right):
                 return [a + b for a in self.of(left, depth) for b in self.of(right, depth)]
             case ast.BinOp(left=left, op=ast.Mod()):
-                return self.of(left, depth)
+                return [re.sub("%[sdr]", "{}", text) for text in self.of(left, depth)]
             case ast.Call(func=ast.Attribute(value=left, attr="format")):
                 return self.of(left, depth)
             case ast.JoinedStr(values=values):

@@ -96,7 +96,7 @@ def _names(node: ast.AST | None) -> Iterator[ast.Name]:
 
 
 def _bound(tree: ast.Module) -> set[str]:
-    """Every name that the file defines, wherever it does."""
+    """Every name that the file defines, wherever it does; not those that name a module itself."""
     names: set[str] = set()
     for node in ast.walk(tree):
         match node:
@@ -106,8 +106,10 @@ def _bound(tree: ast.Module) -> set[str]:
                 names.add(name)
             case ast.alias(name="*"):
                 names |= _BUILTINS
-            case ast.alias(name=name, asname=asname):
-                names.add(asname or name.partition(".")[0])
+            case ast.alias(name=name, asname=asname) if asname not in (None, name):
+                names.add(str(asname))
+            case ast.ImportFrom(names=aliases):
+                names |= {alias.name for alias in aliases}
     return names
 
 
@@ -125,8 +127,9 @@ def _signs(node: ast.AST, bound: set[str]) -> Iterator[Telltale]:
             yield Telltale(line, name)
         case ast.Call(func=ast.Attribute(attr=name), lineno=line) if name in _METHODS:
             yield Telltale(line, f".{name}()")
-        case ast.Attribute(value=ast.Name(id=module), attr=name, lineno=line) if name in _ATTRIBUTES.get(module, ()):
-            yield Telltale(line, f"{module}.{name}")
+        case ast.Attribute(value=ast.Name(id=module), attr=name, lineno=line) if module not in bound:
+            if name in _ATTRIBUTES.get(module, ()):
+                yield Telltale(line, f"{module}.{name}")
         case ast.BinOp(left=ast.Name(id="print"), op=ast.RShift(), lineno=line):
             yield Telltale(line, "print >>", is_statement=True)
         case ast.ClassDef(body=body):
