@@ -85,7 +85,7 @@ CODES: dict[str, str] = {
     "RL-GRAPH-009": "metadata that does not fit the graph",
     "RL-GRAPH-010": "a change that the graph cannot take",
     "RL-LEGACY-001": "an old function's source cannot be read",
-    "RL-LEGACY-002": "an old function uses something that is gone",
+    "RL-LEGACY-012": "an old function uses something that is gone",
     "RL-LIFT-001": "a graph that cannot be trained",
     "RL-LIFT-002": "training left NaN or infinity in a weight",
     "RL-LIFT-003": "teacher and student do not fit together",

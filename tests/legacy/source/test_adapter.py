@@ -41,6 +41,7 @@ PYTHON2 = {
     "a built-in that is gone": "def f():\n    return xrange(3)\n",
     "a function that has moved": "def f():\n    import urllib\n    return urllib.urlopen('x')\n",
     "an import that has moved": "from itertools import izip\n",
+    "a global after its use": "x = 1\ndef f():\n    x = 2\n    global x\n",
     "a metaclass": "class A:\n    __metaclass__ = type\n",
     "its first line": "#!/usr/bin/env python2.7\nx = 1\n",
 }

@@ -84,7 +84,7 @@ NAMES = {
 REFUSED = {
     "cv2.rectangle(blank, 'no', (1, 2), (9, 9, 9))": "error: OpenCV",
     "cv2.CascadeClassifier('haarcascade_frontalface.xml')": (
-        "LegacyTrouble: RL-LEGACY-002: cv2.CascadeClassifier (haarcascade_frontalface.xml)"
+        "LegacyTrouble: RL-LEGACY-012: cv2.CascadeClassifier (haarcascade_frontalface.xml)"
     ),
 }
 

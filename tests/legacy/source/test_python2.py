@@ -99,6 +99,9 @@ BLOCKS = [
     ("from __future__ import print_function\nprint('', end='')\nx = 7 / 2, 0755\n", (3, 493)),
     ("def range(n): return n\nx = range(2)\n", 2),
     ("def f(map): return map / 2\nx = f(5)\n", 2),
+    ("x = 1\ndef f():\n    for i in range(2):\n        x = i\n        global x\nf()\n", 1),
+    ("import base64, json\nx = json.dumps('data:' + base64.b64encode(b'hi'))\n", '"data:aGk="'),
+    ("import base64\nx = base64.b64encode(b'hi').decode('utf-8')\n", "aGk="),
     ("import sys\nreload(sys)\nx = 1\n", 1),
 ]  # fmt: skip
 

@@ -107,6 +107,19 @@ def transcode(thing: Any, method: str, codec: str) -> Any:
     return coded.decode("ascii") if method == "encode" and codec in ("base64", "hex") else coded
 
 
+class _AsciiText(str):
+    """Text that can be decoded again, as Python 2's strings could."""
+
+    def decode(self, encoding: str = "ascii", errors: str = "strict") -> str:
+        """The same."""
+        return str(self)
+
+
+def ascii_text(data: bytes) -> str:
+    """What base64 gave Python 2: something to put into JSON, or behind other text."""
+    return _AsciiText(data.decode("ascii"))
+
+
 def message(error: BaseException) -> Any:
     """`error.message`: its only argument."""
     own = getattr(error, "message", None)

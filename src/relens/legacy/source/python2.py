@@ -5,6 +5,7 @@
 - `d.keys()`, `.values()`, `.items()` are lists; `.has_key()`, `.iteritems()` and `.next()` are there.
 - `e` of `except E, e` outlives its block and has a `.message`.
 - classes: `__metaclass__`, `__nonzero__`, `__div__`, `next`.
+- `global x` may stand after `x` was used; base64 of a picture is text.
 - inside of a package, a module beside this one is imported by its bare name.
 
 Left as Python 3 has it: a string of bytes is not text, and comparing different types is an error.
@@ -14,7 +15,7 @@ import ast
 from collections.abc import Sequence
 
 from relens.legacy.source.meanings import BUILTINS, CODECS
-from relens.legacy.source.telltales import divides_truly
+from relens.legacy.source.telltales import divides_truly, globals_of
 
 HOME = "relens.legacy.source.meanings"
 ALIAS = "__python2__"
@@ -60,6 +61,7 @@ class _Meaning(ast.NodeTransformer):
         self.siblings = siblings
         self.builtins: set[str] = set()
         self.caught: list[str] = []
+        self.moved: set[ast.Global] = set()
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
         if isinstance(node.ctx, ast.Load) and node.id in BUILTINS:
@@ -92,6 +94,8 @@ class _Meaning(ast.NodeTransformer):
                 return _call("iterated", node, thing, name)
             case "next", 0:
                 return _call("advance", node, thing)
+            case (("b64encode" | "urlsafe_b64encode" | "encodestring"), 1) if getattr(thing, "id", "") == "base64":
+                return _call("ascii_text", node, node)
             case "has_key", 1:
                 return _call("has_key", node, thing, *node.args)
             case "sort", _ if node.args or any(keyword.arg == "cmp" for keyword in node.keywords):
@@ -99,6 +103,17 @@ class _Meaning(ast.NodeTransformer):
             case (("encode" | "decode"), 1) if first in CODECS:
                 return _call("transcode", node, thing, name, *node.args)
         return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        late = globals_of(node)
+        self.moved |= set(late)
+        self.generic_visit(node)
+        for item in late:
+            node.body.insert(_after_futures(node.body), item)
+        return node
+
+    def visit_Global(self, node: ast.Global) -> ast.AST:
+        return ast.copy_location(ast.Pass(), node) if node in self.moved else node
 
     def visit_ExceptHandler(self, node: ast.ExceptHandler) -> ast.AST:
         if node.name is None:

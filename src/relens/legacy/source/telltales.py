@@ -61,6 +61,18 @@ def divides_truly(tree: ast.Module) -> bool:
     return any(alias.name == "division" for node in futures for alias in node.names)
 
 
+def globals_of(function: ast.FunctionDef) -> list[ast.Global]:
+    """The `global` statements that stand below a use of one of their names, which Python 3 refuses."""
+    inner = [node for node in ast.walk(function) if node is not function and isinstance(node, ast.FunctionDef)]
+    others = {id(child) for node in inner for child in ast.walk(node)}
+    nodes = [node for node in ast.walk(function) if id(node) not in others]
+    first: dict[str, int] = {}
+    for name in (node for node in nodes if isinstance(node, ast.Name)):
+        first[name.id] = min(name.lineno, first.get(name.id, name.lineno))
+    late = (node for node in nodes if isinstance(node, ast.Global))
+    return [node for node in late if any(first.get(name, node.lineno) < node.lineno for name in node.names)]
+
+
 def _is_float(node: ast.expr) -> bool:
     if isinstance(node, ast.BinOp):
         return _is_float(node.left) or _is_float(node.right)
@@ -132,6 +144,8 @@ def _signs(node: ast.AST, bound: set[str]) -> Iterator[Telltale]:
                 yield Telltale(line, f"{module}.{name}")
         case ast.BinOp(left=ast.Name(id="print"), op=ast.RShift(), lineno=line):
             yield Telltale(line, "print >>", is_statement=True)
+        case ast.FunctionDef():
+            yield from (Telltale(item.lineno, "global after a use") for item in globals_of(node))
         case ast.ClassDef(body=body):
             targets = (target for item in body if isinstance(item, ast.Assign) for target in item.targets)
             lines = (target.lineno for target in targets if getattr(target, "id", "") == "__metaclass__")

@@ -50,7 +50,7 @@ class CascadeClassifier:
 
     def __init__(self, filename: str = "a cascade") -> None:
         raise LegacyTrouble(
-            "RL-LEGACY-002",
+            "RL-LEGACY-012",
             f"cv2.CascadeClassifier ({filename}): OpenCV {cv2.__version__} has no cascade classifiers any more",
             hint="detect with a model: awscam.Model('face-detection.xml', {'GPU': 1}) with a bundle for that name; "
             "or python -m pip install 'opencv-python-headless<5'",
