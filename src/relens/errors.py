@@ -95,6 +95,7 @@ CODES: dict[str, str] = {
     "RL-LEGACY-009": "an old function failed",
     "RL-LEGACY-010": "an old function ended by itself",
     "RL-LEGACY-011": "an old function asks for a part of AWS that is not here",
+    "RL-LEGACY-012": "an old function uses something that is gone",
     "RL-LIFT-001": "a graph that cannot be trained",
     "RL-LIFT-002": "training left NaN or infinity in a weight",
     "RL-LIFT-003": "teacher and student do not fit together",

@@ -1,7 +1,10 @@
 """Every way in which public functions call the model optimizer."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -86,6 +89,37 @@ def test_a_frozen_graph_is_built_to_a_bundle_once(
         # With its contract in BGR, what the function scales itself is the very same input.
         assert said[0] == said[1] == said[2] and sorted(said[0]) == [0, 1, 2, 3, 4]
     assert built == [models / "frozen_model.pb"]
+
+
+OPEN = """
+import sys
+import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+kernel = tf.constant([[[[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]]])
+def scores(image):
+    return tf.nn.softmax(tf.reduce_mean(tf.nn.conv2d(image, kernel, 1, "SAME"), (1, 2)), name="prob")
+traced = tf.function(scores).get_concrete_function(tf.TensorSpec((None, None, None, 3), tf.float32, name="image"))
+graph = convert_variables_to_constants_v2(traced).graph.as_graph_def()
+open(sys.argv[1], "wb").write(graph.SerializeToString())
+"""
+
+
+def test_a_graph_that_leaves_its_size_open_gets_the_one_that_was_asked_for(
+    run_text: Callable[..., Any], tmp_path: Path
+) -> None:
+    pytest.importorskip("tensorflow")
+    from relens.bundle import open_bundle
+    from relens.graph import Graph
+    from relens.pipeline.bare import bundle_of
+
+    models = tmp_path / "models"
+    models.mkdir()
+    made = [sys.executable, "-c", OPEN, str(models / "frozen_model.pb")]
+    subprocess.run(made, check=True, capture_output=True, env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1"})
+    text = HEAD + "error, path = mo.optimize('frozen_model', 64, 48, platform='tf')\nawscam.Model(path, {'GPU': 1})\n"
+    run_text(text + "awscam.getLastFrame()\n", models=models, build=bundle_of)
+    (bundle,) = (models / ".relens").glob("*.relens")
+    assert Graph.read(open_bundle(bundle, tmp_path).model).inputs[0].shape == (1, 48, 64, 3)
 
 
 def test_without_a_workstation_the_commands_are_named(run_text: Callable[..., Any], tmp_path: Path) -> None:

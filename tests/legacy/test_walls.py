@@ -112,7 +112,7 @@ address = ('127.0.0.1', {port})
 attempt('connect', lambda: socket.create_connection(address, 2))
 attempt('raw connect', lambda: socket.socket().connect(address))
 attempt('udp', lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', address))
-attempt('bind', lambda: socket.socket().bind(('127.0.0.1', 0)))
+attempt('bind', lambda: socket.socket().bind(('0.0.0.0', 0)))
 attempt('name', lambda: socket.getaddrinfo('example.org', 443))
 attempt('url', lambda: urllib.request.urlopen('http://example.org/model.zip', timeout=2))
 class In(ctypes.Structure):

@@ -1,11 +1,14 @@
 """`relens legacy`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from relens.cli.options import AsJson
+
+if TYPE_CHECKING:
+    from relens.legacy.models import Builder
 
 app = typer.Typer(help="Old AWS DeepLens functions, unchanged.", no_args_is_help=True)
 
@@ -43,7 +46,6 @@ def run(
     from relens.cli.options import broker, pairs
     from relens.cli.screen import note, say, say_json
     from relens.legacy import run as go
-    from relens.pipeline.bare import bundle_of
 
     summary = go(
         function,
@@ -58,7 +60,7 @@ def run(
         folder=folder,
         thing=thing,
         environment=pairs(env, "--env"),
-        build=bundle_of,
+        build=_builder(),
         real_time=not fast,
         on_ready=lambda url: note(f"live page: {url}"),
         on_note=note,
@@ -67,3 +69,14 @@ def run(
         say_json(summary.to_json())
     else:
         say(repr(summary))
+
+
+def _builder() -> "Builder | None":
+    """What makes bundles of models: on a camera there is nothing to convert one with."""
+    from importlib.util import find_spec
+
+    if find_spec("tensorflow") is None:
+        return None
+    from relens.pipeline.bare import bundle_of
+
+    return bundle_of

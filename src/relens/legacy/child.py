@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import sys
+from importlib import import_module
 from pathlib import Path
 
 from relens.legacy.landlock import restrict
@@ -26,6 +27,8 @@ def main(order: Order) -> None:
     folder = Path(order.folder)
     alone = False if order.network else leave_network()
     landlock = restrict([folder, *map(Path, DEVICES)], network=order.network)
+    # Ours are loaded before a module of the function can stand in the way of one of theirs.
+    import_module("relens.engines.litert")
     from relens.legacy import shims, source
     from relens.legacy.execute import Execution
     from relens.legacy.link import Link, connect, leave
@@ -35,17 +38,18 @@ def main(order: Order) -> None:
     connect(link)
     link.tell("walls", landlock=landlock, alone=alone)
     file = Path(order.file)
-    shims.install()
+    shims.install(file.parent)
     source.old_names()
-    source.install_finder(file.parent)
+    python = 2 if source.language(file) == 2 else None  # a module beside it may tell
+    source.install_finder(file.parent, python=python)
     os.chdir(file.parent)
-    sys.path.insert(0, str(file.parent))
+    sys.path.append(str(file.parent))  # for machine code; all else is found before, by the finder
     sys.argv = [str(file)]
     kept = [file.parent, folder, Path(order.models), *map(Path, {sys.prefix, sys.base_prefix, *sys.path} - {""})]
-    Paths(link, kept).install()
+    Paths(link, kept, lenient=python == 2).install()
     walled_in = landlock > 0 and (order.network or alone)
     Walls((folder,), order.network, walled_in, file.parent, link.trouble).stand()
-    Execution(link, file, order.handler).run()
+    Execution(link, file, order.handler, python).run()
     leave()
 
 

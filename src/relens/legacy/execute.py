@@ -31,10 +31,11 @@ class Execution:
         link: to the parent.
         file: the module.
         handler: its handler's name; None: whichever of `HANDLERS` it has.
+        python: 2 or 3, where it is known.
     """
 
-    def __init__(self, link: Link, file: Path, handler: str | None) -> None:
-        self.link, self.file, self.handler = link, file, handler
+    def __init__(self, link: Link, file: Path, handler: str | None, python: int | None = None) -> None:
+        self.link, self.file, self.handler, self.python = link, file, handler, python
         self._failure: BaseException | None = None
 
     def run(self) -> None:
@@ -53,7 +54,7 @@ class Execution:
             self.link.tell("ended", how="nothing that it started is at work any more")
 
     def _import(self) -> ModuleType:
-        adapted = source.adapt(self.file.read_bytes(), str(self.file))
+        adapted = source.adapt(self.file.read_bytes(), str(self.file), python=self.python)
         for note in adapted.notes:
             self.link.warn(f"{self.file.name}: {note}")
         module = ModuleType(self.file.stem)

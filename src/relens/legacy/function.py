@@ -1,7 +1,6 @@
 """Find the function in what a user names: its file, its folder, or the zip that was uploaded to AWS Lambda."""
 
 import hashlib
-import re
 import shutil
 import stat
 import zipfile
@@ -9,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from relens.errors import LegacyTrouble
+from relens.legacy.source import Needs, language, needs
 
 FILES = ("lambda_function.py", "greengrassHelloWorld.py")
 LARGEST_BYTES, MOST_FILES = 1 << 30, 50_000
 """Of an unpacked zip; AWS took 250 MB."""
-
-OPENED = re.compile(rb"""\bopen\(\s*['"]([^'"*?{}%\n]+)['"]\s*(?:,\s*['"]r[bt]?['"]\s*)?\)""")
 
 
 @dataclass(frozen=True)
@@ -34,10 +32,15 @@ class Function:
         """Of its file."""
         return hashlib.sha256(self.file.read_bytes()).hexdigest()
 
+    def needs(self) -> Needs:
+        """What stands in its text that it asks for; raises LegacyTrouble RL-LEGACY-001 when it cannot be read."""
+        return needs(self.file.read_bytes(), str(self.file), python=2 if language(self.file) == 2 else None)
+
     def missing_files(self) -> list[str]:
         """Files that it opens by a name in its source, and that are not beside it."""
-        named = {match.decode(errors="replace") for match in OPENED.findall(self.file.read_bytes())}
-        return sorted(name for name in named if not name.startswith("/") and not (self.file.parent / name).exists())
+        return [
+            name for name in self.needs().files if not name.startswith("/") and not (self.file.parent / name).exists()
+        ]
 
 
 def find(given: Path, handler: str | None, folder: Path) -> Function:

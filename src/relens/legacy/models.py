@@ -46,6 +46,7 @@ class Models:
             )
         self.folder, self.build = folder.resolve(), build
         self.samples = Samples.read(self.folder)
+        self._failed: dict[Path, RelensError] = {}
 
     def get(self, path: str, size: Size | None = None) -> Found:
         """The bundle that a function means by a path or a name.
@@ -100,12 +101,18 @@ class Models:
             raise LegacyTrouble(
                 "RL-LEGACY-004",
                 f"{source.name} is not a bundle yet, and there is nothing here to make one with",
-                hint=f"at the desk: relens convert {source.name} -o {source.stem}.tflite, then relens package",
+                hint=_commands(source),
             )
-        kept.mkdir(exist_ok=True)
         made = kept / f"{source.stem}-{digest}{_words(size)}.relens"
+        if made in self._failed:  # some functions try again and again
+            raise self._failed[made]
+        kept.mkdir(exist_ok=True)
         logger.warning("building a bundle of %s, once", source.name)
-        self.build(source, made, size)
+        try:
+            self.build(source, made, size)
+        except RelensError as trouble:
+            self._failed[made] = trouble
+            raise
         return made
 
     def _missing(self, path: str, asked: str, entry: Entry | None) -> RelensError:
@@ -124,6 +131,14 @@ class Models:
             f"the function asks for {path}, and {self.folder} has no such model; it has {there or 'nothing'}",
             hint=f"put {wanted} into {self.folder} (or .pb, .h5, .keras, .tflite), or name another in its legacy.toml",
         )
+
+
+def _commands(source: Path) -> str:
+    """What makes a bundle of a model at the desk."""
+    package = f"relens package {source.stem}.tflite -o {source.stem}.relens"
+    return (
+        package if source.suffix == ".tflite" else f"relens convert {source.name} -o {source.stem}.tflite && {package}"
+    )
 
 
 def _words(size: Size | None) -> str:

@@ -68,7 +68,7 @@ class Walls:
         if not self.network:
             checks |= {
                 "socket.connect": lambda one, address: self._reach(address),
-                "socket.bind": lambda one, address: self._reach(address),
+                "socket.bind": lambda one, address: self._listen(address),
                 "socket.sendto": lambda one, address: self._reach(address),
                 "socket.sendmsg": lambda one, address: self._reach(address),
                 "socket.getaddrinfo": lambda host, port=None, *rest: self._reach((host, port)),
@@ -116,6 +116,11 @@ class Walls:
             host = address[0].decode(errors="replace") if isinstance(address[0], bytes) else address[0]
             port = f":{address[1]}" if address[1] else ""
             raise self._refused(f"reach {host}{port}", hint="--network opens the network to the function")
+
+    def _listen(self, address: Any) -> None:
+        # Libraries look whether there is IPv6 by binding to this machine itself, which reaches nobody.
+        if not (isinstance(address, tuple) and address[0] in ("127.0.0.1", "::1", "localhost")):
+            self._reach(address)
 
     def _start(self, program: Any) -> None:
         name = program.decode(errors="replace") if isinstance(program, bytes) else program

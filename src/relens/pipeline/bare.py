@@ -14,7 +14,6 @@ from relens.spec.toml import make_absolute, read_table
 
 logger = logging.getLogger("relens.pipeline")
 AS_THEY_COME = InputSpec.model_validate({"scaling": "0..255", "colour": "bgr"})
-OPEN_INPUT = "input"
 
 
 class Notes(Strict):
@@ -71,11 +70,11 @@ def _convert(model: ModelSpec, output: Path, size: tuple[int, int] | None) -> No
     try:
         convert(model, output)
     except BadModel as trouble:
-        name = trouble.details.get("input")
-        if size is None or model.input_shapes or not isinstance(name, str):
+        name, shape = trouble.details.get("input"), trouble.details.get("shape") or [None, None, None, 3]
+        if size is None or model.input_shapes or not isinstance(name, str) or len(shape) != 4:
             raise
-        shape = (1, *size, int(trouble.details.get("channels") or 3))
-        convert(model.model_copy(update={"input_shapes": {name: shape}}), output)
+        sizes = {name: (1, *size, shape[3] or 3)}
+        convert(model.model_copy(update={"input_shapes": sizes}), output)
 
 
 def _decoder(graph: Graph) -> OutputSpec:
