@@ -151,8 +151,8 @@ def test_the_stand_in_for_awss_object_detector_has_its_numbers(
         assert all(1 <= one["label"] <= 20 for one in answer["parsed"])
     assert "person" in seen
     assert summary.warnings == (
-        "object-detection.relens stands for mxnet_deploy_ssd_resnet50_300_FP16_FUSED, a detector of the 20 classes of "
-        "PASCAL VOC, or of COCO, which has them all that AWS gave",
+        "object-detection.relens stands for mxnet_deploy_ssd_resnet50_300_FP16_FUSED, AWS's detector of the 20 classes "
+        "of PASCAL VOC",
     )
 
 

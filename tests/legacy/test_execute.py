@@ -229,6 +229,15 @@ def test_a_camera_that_cannot_be_opened_is_said_first(run_text: Callable[..., An
     assert raised.value.code == "RL-CAMERA-002"
 
 
+def test_a_slow_function_on_a_live_camera_gets_the_newest_frame(
+    run_text: Callable[..., Any], shared_data: Path
+) -> None:
+    text = HEAD + "while True:\n    awscam.getLastFrame()\n    time.sleep(0.3)\n"
+    clip = shared_data / "video/bottle-detection.mp4"
+    summary = run_text(text, camera=str(clip), real_time=True, frames=5)
+    assert summary.frames == 5 and summary.dropped >= 10
+
+
 def test_the_command_ends_with_sigint_and_prints_json(bundles: Path, pictures: Path, tmp_path: Path) -> None:
     file = tmp_path / "lambda_function.py"
     file.write_text(

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -55,43 +54,16 @@ BUILD = (
     HEAD
     + """
 import cv2
-error, path = mo.optimize('frozen_model', 128, 128, platform='tf')
+error, path = mo.optimize('frozen_model', 64, 48, platform='tf')
 model = awscam.Model(path, {'GPU': 1})
 ret, frame = awscam.getLastFrame()
-picture = cv2.resize(frame, (128, 128))
+picture = cv2.resize(frame, (64, 48))
 for fed in (picture, picture / 127.5 - 1, (picture / 127.5 - 1).transpose(2, 0, 1)):
     say(*[one['label'] for one in model.parseResult('classification', model.doInference(fed))['classification']])
 """
 )
-
-
-def test_a_frozen_graph_is_built_to_a_bundle_once(
-    run_text: Callable[..., Any], shared_data: Path, tmp_path: Path, making: Callable[..., Path]
-) -> None:
-    from relens.pipeline.bare import bundle_of
-
-    models = tmp_path / "models"
-    models.mkdir()
-    making("freeze.py", shared_data / "models/flowers_mobilenet_v1_025_128.h5", str(models / "frozen_model.pb"))
-    shutil.copy(shared_data / "flowers/classes.txt", models / "flowers.txt")
-    (models / "frozen_model.toml").write_text(
-        '[model]\nlabels = "flowers.txt"\n[input]\nscaling = "-1..1"\ncolour = "bgr"\n'
-    )
-    built: list[Path] = []
-
-    def build(source: Path, output: Path, size: tuple[int, int] | None) -> None:
-        built.append(source)
-        bundle_of(source, output, size)
-
-    for _ in range(2):
-        summary = run_text(BUILD, models=models, build=build)
-        said = [json.loads(message["payload"]) for message in reversed(summary.messages)]
-        # With its contract in BGR, what the function scales itself is the very same input.
-        assert said[0] == said[1] == said[2] and sorted(said[0]) == [0, 1, 2, 3, 4]
-    assert built == [models / "frozen_model.pb"]
-
-
-OPEN = """
+# Two scores of a picture of any size, frozen as in TensorFlow 1.
+FREEZE = """
 import sys
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
@@ -104,7 +76,7 @@ open(sys.argv[1], "wb").write(graph.SerializeToString())
 """
 
 
-def test_a_graph_that_leaves_its_size_open_gets_the_one_that_was_asked_for(
+def test_a_frozen_graph_of_open_size_is_built_to_a_bundle_of_the_one_asked_for_once(
     run_text: Callable[..., Any], tmp_path: Path
 ) -> None:
     pytest.importorskip("tensorflow")
@@ -114,12 +86,27 @@ def test_a_graph_that_leaves_its_size_open_gets_the_one_that_was_asked_for(
 
     models = tmp_path / "models"
     models.mkdir()
-    made = [sys.executable, "-c", OPEN, str(models / "frozen_model.pb")]
-    subprocess.run(made, check=True, capture_output=True, env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1"})
-    text = HEAD + "error, path = mo.optimize('frozen_model', 64, 48, platform='tf')\nawscam.Model(path, {'GPU': 1})\n"
-    run_text(text + "awscam.getLastFrame()\n", models=models, build=bundle_of)
-    (bundle,) = (models / ".relens").glob("*.relens")
-    assert Graph.read(open_bundle(bundle, tmp_path).model).inputs[0].shape == (1, 48, 64, 3)
+    freeze = [sys.executable, "-c", FREEZE, str(models / "frozen_model.pb")]
+    subprocess.run(freeze, check=True, capture_output=True, env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1"})
+    (models / "labels.txt").write_text("blue\ngreen\n")
+    (models / "frozen_model.toml").write_text(
+        '[model]\nlabels = "labels.txt"\n[input]\nscaling = "-1..1"\ncolour = "bgr"\n'
+    )
+    built: list[Path] = []
+
+    def build(source: Path, output: Path, size: tuple[int, int] | None) -> None:
+        built.append(source)
+        bundle_of(source, output, size)
+
+    for _ in range(2):
+        summary = run_text(BUILD, models=models, build=build)
+        said = [json.loads(message["payload"]) for message in reversed(summary.messages)]
+        # With its contract in BGR, what the function scales itself is the very same input.
+        assert said[0] == said[1] == said[2] and sorted(said[0]) == [0, 1]
+    assert built == [models / "frozen_model.pb"]
+    (path,) = (models / ".relens").glob("*.relens")
+    bundle = open_bundle(path, tmp_path)
+    assert (bundle.labels, Graph.read(bundle.model).inputs[0].shape) == (("blue", "green"), (1, 48, 64, 3))
 
 
 def test_without_a_workstation_the_commands_are_named(run_text: Callable[..., Any], tmp_path: Path) -> None:

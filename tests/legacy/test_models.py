@@ -47,13 +47,11 @@ def test_aws_samples_are_replaced_and_what_to_put_where_is_said(folder: Path) ->
         Models(folder).get(asked)
     assert raised.value.code == "RL-LEGACY-003"
     assert asked in raised.value.message and "mine.relens" in raised.value.message
-    assert "put face-detection.relens, a detector of faces, into" in raised.value.hint
+    assert "put face-detection.relens, AWS's detector of faces, into" in raised.value.hint
     (folder / "face-detection.relens").write_bytes(b"a bundle")
     found = Models(folder).get(asked)
     assert (found.bundle.name, found.numbers) == ("face-detection.relens", {"face": 1})
-    assert (
-        found.note == "face-detection.relens stands for mxnet_deploy_ssd_FP16_FUSED, a detector of faces that AWS gave"
-    )
+    assert found.note == "face-detection.relens stands for mxnet_deploy_ssd_FP16_FUSED, AWS's detector of faces"
 
 
 def test_a_legacy_toml_names_bundles_and_numbers(folder: Path) -> None:

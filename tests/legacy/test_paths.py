@@ -109,4 +109,4 @@ say(os.environ.get('AWS_SECRET_ACCESS_KEY'), os.environ['BUCKET'], os.environ['A
 awscam.getLastFrame()
 """
     )
-    assert said(run_text(text, environment={"BUCKET": "yard"})) == [[None, "yard", "us-east-1"]]
+    assert said(run_text(text, environment={"BUCKET": "yard"})) == [["none", "yard", "us-east-1"]]

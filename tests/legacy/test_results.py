@@ -2,7 +2,12 @@
 
 import http.client
 import json
+import os
+import signal
+import threading
+import time
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -52,13 +57,13 @@ while True:
 
 
 def test_a_display_in_text_mode_is_shown_at_a_pace_and_costs_no_core(run_text: Callable[..., Any]) -> None:
-    for mode in ("w", "wb"):
-        summary = run_text(DISPLAY.format(mode=mode, seconds=2.5), frames=60)
+    for mode, seconds in (("w", 2.5), ("wb", 0.5)):
+        summary = run_text(DISPLAY.format(mode=mode, seconds=seconds), frames=int(10 * seconds) + 5)
         written, busy_s = json.loads(summary.messages[0]["payload"])
         # 15 a second are read; what the pipe itself holds comes on top.
-        assert 10 <= written <= 80, written
-        assert busy_s < 1.5, busy_s
-        assert summary.shown > 20 and summary.errors == 0
+        assert 4 * seconds <= written <= 15 * seconds + 45, written
+        assert busy_s < 0.6 * seconds, busy_s
+        assert summary.shown >= 4 * seconds and summary.errors == 0
 
 
 def test_a_function_that_has_ended_is_not_kept_by_its_display(run_text: Callable[..., Any]) -> None:
@@ -91,48 +96,42 @@ while True:
     time.sleep(0.05)
 """
     seen: dict[str, Any] = {}
-    answers: list[dict[str, Any]] = []
+    answers: list[Any] = []
 
     def ready(url: str) -> None:
         parts = urlsplit(url)
         seen.update(host=parts.hostname, port=parts.port, token=parse_qs(parts.query)["token"][0])
 
-    def note(text: str) -> None:
-        """Comes when the model is loaded and something was found."""
-
-    def look() -> None:
-        for path in ("/api/status", "/api/events?limit=5", "/api/bundles", "/snapshot.jpg"):
-            connection = http.client.HTTPConnection(seen["host"], seen["port"], timeout=10)
+    def get(path: str) -> bytes:
+        with closing(http.client.HTTPConnection(seen["host"], seen["port"], timeout=10)) as connection:
             connection.request("GET", path, headers={"Authorization": f"Bearer {seen['token']}"})
             answer = connection.getresponse()
             body = answer.read()
             assert answer.status == 200, (path, body)
-            answers.append(json.loads(body) if path.startswith("/api") else {"jpeg": body})
-            connection.close()
+            return body
 
-    import threading
-    import time
-
-    failures: list[BaseException] = []
-
-    def watch() -> None:
+    def look() -> None:
         try:
-            while not seen:
-                time.sleep(0.02)
-            time.sleep(3)
-            look()
-        except BaseException as trouble:
-            failures.append(trouble)
+            end_s = time.monotonic() + 30
+            while not seen or not json.loads(get("/api/events?limit=5"))[1:]:
+                assert time.monotonic() < end_s
+                time.sleep(0.1)
+            answers.extend(json.loads(get(path)) for path in ("/api/status", "/api/events?limit=5", "/api/bundles"))
+            answers.append(get("/snapshot.jpg"))
+        except Exception as trouble:
+            answers.append(trouble)
+        finally:
+            os.kill(os.getpid(), signal.SIGINT)  # ends the run
 
-    watching = threading.Thread(target=watch)
-    watching.start()
-    run_text(text, live=True, port=0, on_ready=ready, on_note=note, frames=60)
-    watching.join()
-    assert failures == []
+    looking = threading.Thread(target=look)
+    looking.start()
+    summary = run_text(text, live=True, port=0, on_ready=ready)
+    looking.join()
+    assert summary.ended == "ended as asked"
     status, events, bundles, snapshot = answers
     assert status["about"]["name"] == "lambda_function with " + bundles["bundles"][0]["name"]
     assert status["frame"]["prediction"]["kind"] == "detections" and status["loop"]["inferred"] > 0
     assert status["kept"] is True and "infer" in status["loop"]["stages"]
     assert events[0]["event"] == "seen" and events[0]["number"] > events[1]["number"]
     assert bundles["active"] is None and bundles["bundles"][0]["stage"] == "loaded"
-    assert cv2.imdecode(np.frombuffer(snapshot["jpeg"], np.uint8), cv2.IMREAD_COLOR) is not None
+    assert cv2.imdecode(np.frombuffer(snapshot, np.uint8), cv2.IMREAD_COLOR) is not None

@@ -26,7 +26,7 @@ def main(order: Order) -> None:
     ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL, 0, 0, 0)
     folder = Path(order.folder)
     alone = False if order.network else leave_network()
-    landlock = restrict([folder, *map(Path, DEVICES)], network=order.network)
+    landlock = restrict([folder / "tmp", *map(Path, DEVICES)], network=order.network)
     # Ours are loaded before a module of the function can stand in the way of one of theirs.
     import_module("relens.engines.litert")
     from relens.legacy import shims, source
@@ -48,7 +48,7 @@ def main(order: Order) -> None:
     kept = [file.parent, folder, Path(order.models), *map(Path, {sys.prefix, sys.base_prefix, *sys.path} - {""})]
     Paths(link, kept, lenient=python == 2).install()
     walled_in = landlock > 0 and (order.network or alone)
-    Walls((folder,), order.network, walled_in, file.parent, link.trouble).stand()
+    Walls((folder / "tmp",), order.network, walled_in, file.parent, link.trouble).stand()
     Execution(link, file, order.handler, python).run()
     leave()
 

@@ -7,6 +7,8 @@ from contextlib import closing
 from threading import Thread
 from time import monotonic, perf_counter
 
+import numpy as np
+
 from relens.device.camera import Camera
 from relens.device.slot import Slot
 from relens.device.timings import Rate, Timings
@@ -63,7 +65,7 @@ class Feeder:
         if self._pixels is None or len(self._pixels) < frame.nbytes:
             os.ftruncate(self.memory, frame.nbytes)
             self._pixels = mmap.mmap(self.memory, frame.nbytes)
-        self._pixels[: frame.nbytes] = frame.tobytes()
+        np.frombuffer(self._pixels, np.uint8, frame.nbytes).reshape(frame.shape)[...] = frame
         self.taken.tick()
         keep(frame)
         return height, width

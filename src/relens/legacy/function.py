@@ -77,7 +77,8 @@ def find(given: Path, handler: str | None, folder: Path) -> Function:
 
 
 def _unpack(path: Path, folder: Path) -> None:
-    """Every name stays within the folder, and nothing but files and folders comes out: a zip is from somewhere else."""
+    """Anew. Every name stays within the folder, and only files and folders come out: a zip is from somewhere else."""
+    shutil.rmtree(folder, ignore_errors=True)
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
         if sum(entry.file_size for entry in entries) > LARGEST_BYTES or len(entries) > MOST_FILES:

@@ -13,7 +13,7 @@ from relens.bundle import open_bundle
 from relens.device.acceptance import accept
 from relens.errors import CODES, LegacyTrouble, RelensError
 from relens.legacy.feeder import Feeder
-from relens.legacy.ledger import Ledger, Message
+from relens.legacy.ledger import KEPT, Ledger, Message
 from relens.legacy.models import Found, Models
 from relens.legacy.screen import Screen
 
@@ -143,16 +143,17 @@ class Host:
         self.screen.prediction(found)
 
     def _warned(self, text: str) -> None:
-        if text not in self.ledger.warnings:
-            self.ledger.warnings.append(str(text))
+        if self.ledger.warn(str(text)):
             self.note(str(text))
 
     def _troubled(self, code: str, message: str, hint: str) -> None:
         trouble = _revived(code, message, hint)
-        self.ledger.troubles.append(trouble)
-        self.note(f"{trouble.code}: {trouble.message}; {trouble.hint}")
+        if self.ledger.trouble(trouble):
+            self.note(f"{trouble.code}: {trouble.message}; {trouble.hint}")
 
     def _loaded(self, name: str, sha256: str, labels: list[str], engine: str) -> None:
+        if len(self.ledger.models) >= KEPT:
+            return
         self.ledger.models[str(name)] = {"sha256": str(sha256), "engine": str(engine)}
         self.screen.model(str(name), str(sha256), tuple(map(str, labels)), str(engine))
 

@@ -38,7 +38,7 @@ class Ledger:
     published: int = 0
     inferences: int = 0
     messages: deque[Message] = field(default_factory=lambda: deque(maxlen=KEPT))
-    warnings: list[str] = field(default_factory=list)
+    warnings: dict[str, None] = field(default_factory=dict)
     troubles: list[RelensError] = field(default_factory=list)
     models: dict[str, dict[str, Any]] = field(default_factory=dict)
     walls: dict[str, Any] = field(default_factory=dict)
@@ -57,6 +57,20 @@ class Ledger:
         """The newest messages, the newest first."""
         with self._lock:
             return list(self.messages)[::-1][:limit]
+
+    def warn(self, text: str) -> bool:
+        """Note a warning; whether it is a new one."""
+        new = text not in self.warnings and len(self.warnings) < KEPT
+        if new:
+            self.warnings[text] = None
+        return new
+
+    def trouble(self, trouble: RelensError) -> bool:
+        """Note what went wrong; whether there was room for it: a function may find ever new ways to be refused."""
+        room = len(self.troubles) < KEPT
+        if room:
+            self.troubles.append(trouble)
+        return room
 
     @property
     def last_words(self) -> str | None:

@@ -76,7 +76,7 @@ class Models:
         bundle = file if file.suffix == ".relens" else self._built(file, size)
         if entry is None:
             return Found(bundle)
-        note = None if file.stem in names(asked) else f"{file.name} stands for {asked}, {entry.what} that AWS gave"
+        note = None if file.stem in names(asked) else f"{file.name} stands for {asked}, {entry.what}"
         return Found(bundle, entry.labels, entry.first, note)
 
     def _built(self, source: Path, size: Size | None) -> Path:

@@ -20,7 +20,7 @@ class Entry(Strict):
     """What a model's name stands for; see `samples.toml`."""
 
     bundle: str | None = None
-    what: str = "a model"
+    what: str = "as legacy.toml says"
     labels: dict[str, int] = Field(default_factory=dict)
     first: int | None = None
 

@@ -46,7 +46,7 @@ class Model:
             found = link.ask("model", path=str(model_topology_file), size=None)
         except LegacyTrouble as trouble:
             raise _told(trouble) from None
-        bundle = open_bundle(found["bundle"], link.folder)
+        bundle = open_bundle(found["bundle"], link.folder)  # its model is there: the parent has opened it
         numbering = Numbering(found["numbers"], found["first"], found["synonyms"])
         self._inference = Inference(bundle, numbering)
         self._size = self._inference.model.preprocessor.size
