@@ -221,6 +221,22 @@ def test_a_function_that_tries_for_ever_without_its_model_is_told_what_it_lacks(
     with pytest.raises(LegacyTrouble) as raised:
         run_text(text)
     assert raised.value.code == "RL-LEGACY-003"
+    text = (
+        HEAD
+        + """
+def again():
+    try:
+        awscam.Model('/opt/awscam/artifacts/mxnet_deploy_ssd_golf_FP16_FUSED.xml', {'GPU': 1})
+    except Exception as error:
+        say(str(error))
+    Timer(0.3, again).start()
+awscam.getLastFrame()
+again()
+"""
+    )
+    with pytest.raises(LegacyTrouble) as raised:
+        run_text(text)
+    assert raised.value.code == "RL-LEGACY-003"
 
 
 def test_a_camera_that_cannot_be_opened_is_said_first(run_text: Callable[..., Any]) -> None:

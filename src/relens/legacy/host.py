@@ -57,6 +57,8 @@ class Host:
         """Whether the function was told that there are no more frames."""
         self.ended: str | None = None
         self.failure: RelensError | None = None
+        self.lacking: RelensError | None = None
+        """Why the function did not get the model that it asked for last."""
         self.traceback = ""
         self._line, self._sending = line, Lock()
         self._accepted: dict[str, None] = {}
@@ -96,6 +98,7 @@ class Host:
             answer = self._frame() if kind == "frame" else self._model(**message)
         except RelensError as trouble:
             answer = {"trouble": trouble.to_json()}
+            self.lacking = trouble
         except Exception as trouble:  # an answer has to come: the child waits for it
             self.failure = LegacyTrouble(
                 "RL-LEGACY-009", f"no {kind} could be given: {trouble!r}", hint="relens doctor"
@@ -119,6 +122,7 @@ class Host:
     def _model(self, path: str, size: list[int] | None) -> dict[str, Any]:
         found = self.models.get(str(path), (int(size[0]), int(size[1])) if size else None)
         self._accept(found)
+        self.lacking = None
         if found.note:
             self._warned(found.note)
         synonyms = dict(self.models.samples.synonyms)

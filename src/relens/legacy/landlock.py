@@ -8,6 +8,7 @@ https://docs.kernel.org/userspace-api/landlock.html
 import ctypes
 import os
 import stat
+import struct
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -21,15 +22,6 @@ TCP = 0b11
 """Binding and connecting."""
 SCOPES = 0b11
 """Abstract Unix sockets and signals, to processes outside."""
-
-
-class _Ruleset(ctypes.Structure):
-    _fields_ = (("files", ctypes.c_uint64), ("network", ctypes.c_uint64), ("scopes", ctypes.c_uint64))
-
-
-class _Beneath(ctypes.Structure):
-    _pack_ = 1
-    _fields_ = (("allowed", ctypes.c_uint64), ("folder", ctypes.c_int32))
 
 
 def version() -> int:
@@ -52,8 +44,8 @@ def restrict(writable: Iterable[Path], *, network: bool) -> int:
         return 0
     files = WRITE_FILE | CHANGE_FOLDER | (REFER if known >= 2 else 0) | (TRUNCATE if known >= 3 else 0)
     size = 24 if known >= 6 else 16 if known >= 4 else 8
-    rules = _Ruleset(files, TCP if known >= 4 and not network else 0, SCOPES if known >= 6 else 0)
-    ruleset = _call(CREATE_RULESET, ctypes.byref(rules), ctypes.c_size_t(size), ctypes.c_uint32(0))
+    rules = struct.pack("=QQQ", files, 0 if network else TCP, SCOPES)[:size]
+    ruleset = _call(CREATE_RULESET, rules, ctypes.c_size_t(size), ctypes.c_uint32(0))
     if ruleset < 0:
         return 0
     try:
@@ -74,8 +66,8 @@ def _allow(ruleset: int, path: Path, files: int) -> None:
         return
     try:
         folder = stat.S_ISDIR(os.fstat(opened).st_mode)
-        beneath = _Beneath(files if folder else files & (WRITE_FILE | TRUNCATE), opened)
-        _call(ADD_RULE, ctypes.c_int(ruleset), ctypes.c_int(PATH_BENEATH), ctypes.byref(beneath), ctypes.c_uint32(0))
+        beneath = struct.pack("=Qi", files if folder else files & (WRITE_FILE | TRUNCATE), opened)
+        _call(ADD_RULE, ctypes.c_int(ruleset), ctypes.c_int(PATH_BENEATH), beneath, ctypes.c_uint32(0))
     finally:
         os.close(opened)
 

@@ -38,7 +38,7 @@ GRACE_S = 10.0
 
 STOP_S = 3.0
 HOPELESS_S = 20.0
-"""A function without its model may try again and again; without a frame after so long, it is told what it lacks."""
+"""A function without its model may try again and again; when it takes no frame for so long, that is the end."""
 
 FAREWELL = re.compile(r"\W*(?:lambda )?(?:error|exception|fail|traceback)", re.IGNORECASE)
 """How functions begin what they publish when they end of an error."""
@@ -231,7 +231,7 @@ class _Watch:
                 self.child.kill()
 
     def _run(self) -> None:
-        over_s = troubled_s = None
+        over_s = lacking_s = None
         while not self._done.wait(0.1):
             now, host = monotonic(), self.host
             feeder = host.feeder
@@ -241,11 +241,10 @@ class _Watch:
             if over_s and now - over_s > (STOP_S if host.over else GRACE_S):
                 host.over = True
                 self.child.kill()
-            if host.ledger.troubles and not feeder.taken.count:
-                troubled_s = troubled_s or now
-                if now - troubled_s > HOPELESS_S:
-                    host.failure = host.failure or host.ledger.troubles[0]
-                    self.child.kill()
+            lacking_s = (lacking_s or now) if host.lacking else None
+            if lacking_s and now - max(lacking_s, feeder.taken.last_s) > HOPELESS_S:
+                host.failure = host.failure or host.lacking
+                self.child.kill()
 
 
 def _judged(function: Function, host: Host, code: int, frames: int | None, camera: str) -> Summary:
