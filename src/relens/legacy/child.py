@@ -23,7 +23,8 @@ DIE_WITH_PARENT = 1
 
 def main(order: Order) -> None:
     """Run a function until it ends, or the parent says so."""
-    ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL, 0, 0, 0)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL, 0, 0, 0)
     folder = Path(order.folder)
     alone = False if order.network else leave_network()
     landlock = restrict([folder / "tmp", *map(Path, DEVICES)], network=order.network)

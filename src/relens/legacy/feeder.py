@@ -2,6 +2,8 @@
 
 import mmap
 import os
+import sys
+import tempfile
 from collections.abc import Callable
 from contextlib import closing
 from threading import Thread
@@ -27,7 +29,8 @@ class Feeder:
         self.camera, self.captured, self.taken = camera, 0, Rate()
         self.timings = Timings()
         self.failure: RelensError | None = None
-        self.memory = os.memfd_create("relens-frame")
+        self.memory = -1
+        """Its descriptor; there is one within `with`."""
         self._slot: Slot[Frame] = Slot(lossless=not camera.live)
         self._thread = Thread(target=self._capture, name="relens-capture", daemon=True)
         self._pixels: mmap.mmap | None = None
@@ -39,6 +42,7 @@ class Feeder:
 
     def __enter__(self) -> "Feeder":
         self.camera.open()
+        self.memory = _memory()
         self._thread.start()
         return self
 
@@ -90,3 +94,10 @@ class Feeder:
     def since_taken_s(self) -> float | None:
         """How long ago the last frame was taken."""
         return monotonic() - self.taken.last_s if self.taken.count else None
+
+
+def _memory() -> int:
+    if sys.platform == "linux":
+        return os.memfd_create("relens-frame")
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())

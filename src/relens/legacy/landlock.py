@@ -9,6 +9,7 @@ import ctypes
 import os
 import stat
 import struct
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -26,6 +27,8 @@ SCOPES = 0b11
 
 def version() -> int:
     """Of Landlock in this kernel; 0 where there is none."""
+    if sys.platform != "linux":
+        return 0
     return max(0, _call(CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(ASK_VERSION)))
 
 

@@ -44,13 +44,17 @@ class Pictures:
         while not self._closing.wait(LOOK_EVERY_S):
             for path in self.folder.glob("*results.mjpeg"):
                 with contextlib.suppress(OSError):  # it was taken away again
-                    if stat.S_ISFIFO(path.lstat().st_mode):
-                        self._read(path)
+                    self._read(path)
 
     def _read(self, path: Path) -> None:
-        # Open for both: so the pipe has no end while its writers come and go.
-        pipe = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+        if not stat.S_ISFIFO(path.lstat().st_mode):
+            return
+        # Open for both: so the pipe has no end while its writers come and go. The folder is the function's, which may put
+        # anything in the pipe's place meanwhile.
+        pipe = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW)
         try:
+            if not stat.S_ISFIFO(os.fstat(pipe).st_mode):
+                return
             splitter, due_s = Splitter(), monotonic()
             while not self._closing.is_set():
                 if not select.select([pipe], [], [], LOOK_EVERY_S)[0]:

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import sys
 from pathlib import Path
 
 NEW_USER, NEW_NETWORK = 0x10000000, 0x40000000
@@ -9,6 +10,8 @@ NEW_USER, NEW_NETWORK = 0x10000000, 0x40000000
 
 def leave_network() -> bool:
     """Whether it worked: it takes root, or a kernel that lets users have namespaces."""
+    if sys.platform != "linux":
+        return False
     user, group = os.geteuid(), os.getegid()
     if _unshare(NEW_NETWORK):
         return True

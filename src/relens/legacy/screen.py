@@ -38,6 +38,7 @@ class Screen:
         self._found: Prediction = NOTHING
         self._number = 0
         self._own_s = -OWN_STREAM_S
+        self._jpeg = b""
         self._lock = Lock()
 
     def frame(self, frame: Frame) -> None:
@@ -55,14 +56,18 @@ class Screen:
         self._show_frame()
 
     def picture(self, jpeg: bytes) -> None:
-        """The function shows this."""
+        """The function shows this; it says the same again and again."""
+        self._own_s = monotonic()
+        if jpeg == self._jpeg:
+            return
+        self._jpeg, self.shown = jpeg, self.shown + 1
+        if self.page is None:
+            return
         frame = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
         if frame is None:
             self.errors += 1
             return
-        self.shown, self._own_s = self.shown + 1, monotonic()
-        if self.page is not None:
-            self.page.publish(LiveFrame(self._number, np.asarray(frame, np.uint8), NOTHING, {}, 0.0))
+        self.page.publish(LiveFrame(self._number, np.asarray(frame, np.uint8), NOTHING, {}, 0.0))
 
     def model(self, name: str, sha256: str, labels: tuple[str, ...], engine: str) -> None:
         """The function has loaded this one."""

@@ -49,8 +49,8 @@ INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "LD_LIBRARY_PATH")
 
 @dataclass(frozen=True, repr=False)
 class Summary:
-    """What a run did. fps: frames taken a second. shown: pictures of the function's own stream, each as often as it
-    was read. published: messages; the newest of them are `messages`.
+    """What a run did. fps: frames taken a second. shown: different pictures of the function's own stream.
+    published: messages; the newest of them are `messages`.
     """
 
     function: str
