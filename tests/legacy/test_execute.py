@@ -207,7 +207,7 @@ awscam.getLastFrame()
 def test_a_function_that_does_not_ask_again_is_ended_after_its_last_frame(
     run_text: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("relens.legacy.session.GRACE_S", 1.0)
+    monkeypatch.setattr("relens.legacy.process.GRACE_S", 1.0)
     began = time.monotonic()
     summary = run_text(HEAD + "awscam.getLastFrame()\nsay(1)\ntime.sleep(100)\n", frames=1)
     assert (summary.published, summary.frames) == (1, 1) and time.monotonic() - began < 10
@@ -216,7 +216,7 @@ def test_a_function_that_does_not_ask_again_is_ended_after_its_last_frame(
 def test_a_function_that_tries_for_ever_without_its_model_is_told_what_it_lacks(
     run_text: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("relens.legacy.session.HOPELESS_S", 1.0)
+    monkeypatch.setattr("relens.legacy.process.HOPELESS_S", 1.0)
     text = HEAD + "import mo\nwhile mo.optimize('deploy_ssd_golf', 300, 300)[0]:\n    time.sleep(0.1)\n"
     with pytest.raises(LegacyTrouble) as raised:
         run_text(text)

@@ -1,7 +1,10 @@
 """What a function may not do, by Python and around it."""
 
 import json
+import platform
 import socket
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -101,7 +104,7 @@ def test_native_code_and_programs_meet_the_kernels_wall(
     assert told["open"] == told["unlink"] == "(-1, 13)"
     assert told["mine"] == told["null"] == "True"
     assert [path.name for path in target.iterdir()] == ["old"]
-    if summary.walls["network_namespace"]:  # else no program is started at all
+    if summary.walls["network_namespace"] or summary.walls["socket_filter"]:  # else no program is started at all
         assert told["program"] != "0" and told["program within"] == "b'x\\n'"
     else:
         assert told["program"].startswith("PermissionError") and told["program within"].startswith("PermissionError")
@@ -143,7 +146,7 @@ def test_the_network_is_refused_and_the_host_is_named(run_text: Callable[..., An
     assert "may not reach example.org" in told["name"] and "may not reach example.org" in told["url"]
     for name in ("raw connect", "udp", "bind"):
         assert told[name].startswith("PermissionError"), told
-    if summary.walls["network_namespace"] or summary.walls["landlock"] >= 4:
+    if summary.walls["network_namespace"] or summary.walls["socket_filter"] or summary.walls["landlock"] >= 4:
         assert told["native"] == "False"
 
 
@@ -166,3 +169,31 @@ while True:
     )
     summary = run_text(text, frames=20)
     assert (summary.frames, summary.published, summary.errors) == (20, 20, 1)
+
+
+FILTERED = """
+import ctypes, socket, subprocess, sys
+from relens.legacy.sockets import refuse_sockets
+assert refuse_sockets()
+one, other = socket.socketpair()
+one.send(b"within")
+assert other.recv(9) == b"within" and socket.socket(socket.AF_UNIX)
+for family in (socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK, socket.AF_PACKET):
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_RAW):
+        try:
+            socket.socket(family, kind)
+        except PermissionError:
+            continue
+        sys.exit(f"{family} {kind}")
+libc = ctypes.CDLL(None, use_errno=True)
+assert (libc.socket(2, 1, 0), ctypes.get_errno()) == (-1, 13)
+assert (libc.syscall(425, 4, 0), ctypes.get_errno()) == (-1, 13)  # io_uring_setup
+print(subprocess.run([sys.executable, "-c", "import socket; socket.socket()"], capture_output=True).returncode)
+"""
+
+
+def test_the_filter_refuses_every_socket_that_leaves_the_machine() -> None:
+    if platform.machine() not in ("x86_64", "aarch64"):
+        pytest.skip("the filter knows no other machine")
+    done = subprocess.run([sys.executable, "-c", FILTERED], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from relens.lazy import on_first_use
 
 if TYPE_CHECKING:
-    from relens.legacy.session import Summary, run
+    from relens.legacy.session import run
+    from relens.legacy.summary import Summary
 
 __all__ = ["Summary", "run"]
 
 # The child closes itself in before it loads any library that starts threads: it must not come with this package.
-__getattr__ = on_first_use(__name__, {"session": ["Summary", "run"]})
+__getattr__ = on_first_use(__name__, {"session": ["run"], "summary": ["Summary"]})

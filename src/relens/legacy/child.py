@@ -16,6 +16,7 @@ from pathlib import Path
 from relens.legacy.landlock import restrict
 from relens.legacy.namespace import leave_network
 from relens.legacy.order import Order
+from relens.legacy.sockets import refuse_sockets
 from relens.legacy.walls import DEVICES, Walls
 
 DIE_WITH_PARENT = 1
@@ -26,7 +27,9 @@ def main(order: Order) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL, 0, 0, 0)
     folder = Path(order.folder)
-    alone = False if order.network else leave_network()
+    alone = not order.network and leave_network()
+    # With a network of its own a refusal can name the host: Python's wall hears of it, because there are sockets.
+    filtered = not order.network and not alone and refuse_sockets()
     landlock = restrict([folder / "tmp", *map(Path, DEVICES)], network=order.network)
     # Ours are loaded before a module of the function can stand in the way of one of theirs.
     import_module("relens.engines.litert")
@@ -37,7 +40,7 @@ def main(order: Order) -> None:
 
     link = Link(socket.socket(fileno=order.line), order.memory, Path(order.models), folder)
     connect(link)
-    link.tell("walls", landlock=landlock, alone=alone)
+    link.tell("walls", landlock=landlock, alone=alone, filtered=filtered)
     file = Path(order.file)
     shims.install(file.parent)
     source.old_names()
@@ -48,7 +51,7 @@ def main(order: Order) -> None:
     sys.argv = [str(file)]
     kept = [file.parent, folder, Path(order.models), *map(Path, {sys.prefix, sys.base_prefix, *sys.path} - {""})]
     Paths(link, kept, lenient=python == 2).install()
-    walled_in = landlock > 0 and (order.network or alone)
+    walled_in = landlock > 0 and (order.network or alone or filtered)
     Walls((folder / "tmp",), order.network, walled_in, file.parent, link.trouble).stand()
     Execution(link, file, order.handler, python).run()
     leave()

@@ -161,8 +161,12 @@ class Host:
         self.ledger.models[str(name)] = {"sha256": str(sha256), "engine": str(engine)}
         self.screen.model(str(name), str(sha256), tuple(map(str, labels)), str(engine))
 
-    def _walled(self, landlock: int, alone: bool) -> None:
-        self.ledger.walls = {"landlock": int(landlock), "network_namespace": bool(alone)}
+    def _walled(self, landlock: int, alone: bool, filtered: bool) -> None:
+        self.ledger.walls = {
+            "landlock": int(landlock),
+            "network_namespace": bool(alone),
+            "socket_filter": bool(filtered),
+        }
 
     def _has_ended(self, how: str) -> None:
         self.ended = str(how)

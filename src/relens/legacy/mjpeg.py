@@ -49,8 +49,8 @@ class Pictures:
     def _read(self, path: Path) -> None:
         if not stat.S_ISFIFO(path.lstat().st_mode):
             return
-        # Open for both: so the pipe has no end while its writers come and go. The folder is the function's, which may put
-        # anything in the pipe's place meanwhile.
+        # Open for both: so the pipe has no end while its writers come and go. The folder is the function's, which may
+        # put anything in the pipe's place meanwhile.
         pipe = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW)
         try:
             if not stat.S_ISFIFO(os.fstat(pipe).st_mode):

@@ -1,20 +1,13 @@
 """Run an old function: its camera, its page and its broker here, itself in a child process."""
 
-import json
 import logging
-import os
 import re
 import socket
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from threading import Event, Thread
-from time import monotonic
-from typing import Any
 
 from relens.device.camera import open_camera
 from relens.device.live import About, LivePage
@@ -27,62 +20,16 @@ from relens.legacy.ledger import Ledger
 from relens.legacy.mjpeg import Pictures
 from relens.legacy.models import Builder, Models
 from relens.legacy.order import Order
+from relens.legacy.process import Watch, start
 from relens.legacy.relay import Relay
 from relens.legacy.screen import Screen
 from relens.legacy.side import FunctionSide
+from relens.legacy.summary import Summary
 from relens.spec import BrokerSettings
 
 logger = logging.getLogger("relens.legacy")
-GRACE_S = 10.0
-"""For what a function still does with its last frame."""
-
-STOP_S = 3.0
-HOPELESS_S = 20.0
-"""A function without its model may try again and again; when it takes no frame for so long, that is the end."""
-
 FAREWELL = re.compile(r"\W*(?:lambda )?(?:error|exception|fail|traceback)", re.IGNORECASE)
 """How functions begin what they publish when they end of an error."""
-
-INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "LD_LIBRARY_PATH")
-"""Of this process's environment; the rest may hold secrets, and is not the function's affair."""
-
-
-@dataclass(frozen=True, repr=False)
-class Summary:
-    """What a run did. fps: frames taken a second. shown: different pictures of the function's own stream.
-    published: messages; the newest of them are `messages`.
-    """
-
-    function: str
-    camera: str
-    frames: int
-    seconds: float
-    fps: float
-    dropped: int
-    inferences: int
-    published: int
-    shown: int
-    errors: int
-    ended: str
-    models: tuple[str, ...]
-    warnings: tuple[str, ...]
-    walls: Mapping[str, Any]
-    messages: tuple[Mapping[str, Any], ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return dict(vars(self))
-
-    def __repr__(self) -> str:
-        models = f" with {', '.join(self.models)}" if self.models else ""
-        lines = [
-            f"{self.function}{models} on {self.camera}: {self.ended}",
-            f"  {self.frames} frames in {self.seconds:.1f} s, {self.fps:.1f} fps, {self.dropped} dropped; "
-            f"{self.inferences} inferences",
-            f"  {self.published} messages published, {self.shown} pictures shown, {self.errors} errors, "
-            f"{len(self.warnings)} warnings",
-        ]
-        return "\n".join([*lines, *(f"  {one['topic']}: {one['payload'][:100]}" for one in self.messages[:1])])
 
 
 def run(
@@ -164,10 +111,10 @@ def run(
         order = Order(
             str(found.file), found.handler, str(place), str(shelf.folder), network, theirs.fileno(), feeder.memory
         )
-        child = _start(order, place, {"AWS_IOT_THING_NAME": thing, **(environment or {})})
+        child = start(order, place, {"AWS_IOT_THING_NAME": thing, **(environment or {})})
         theirs.close()
         stack.enter_context(stopped_by_signals(served.stop))
-        with _Watch(child, served):
+        with Watch(child, served):
             served.serve()
         code = child.wait()
     return _judged(found, served, code, frames, source.describe())
@@ -180,71 +127,6 @@ def _run_folder(folder: str | Path | None, stack: ExitStack) -> Path:
         place = Path(folder)
     (place / "tmp").mkdir(parents=True, exist_ok=True)
     return place.resolve()
-
-
-def _start(order: Order, place: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    name = Path(order.file).stem
-    told = {
-        **{key: os.environ[key] for key in INHERITED if key in os.environ},
-        "HOME": str(place / "tmp"),
-        "TMPDIR": str(place / "tmp"),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONUNBUFFERED": "1",
-        "AWS_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "none",  # with a real botocore, a function that sends video finds no credentials otherwise
-        "AWS_SECRET_ACCESS_KEY": "none",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_LAMBDA_FUNCTION_NAME": name,
-        "LAMBDA_TASK_ROOT": str(Path(order.file).parent),
-        "MY_FUNCTION_ARN": f"arn:aws:lambda:us-east-1:000000000000:function:{name}:1",
-        **environment,
-    }
-    return subprocess.Popen(
-        [sys.executable, "-m", "relens.legacy.child", json.dumps(asdict(order))],
-        env=told,
-        stdin=subprocess.DEVNULL,
-        stdout=2,  # what it prints is no result of ours
-        pass_fds=(order.line, order.memory),
-        start_new_session=True,
-    )
-
-
-class _Watch:
-    """Ends a child that does not end by itself when it should."""
-
-    def __init__(self, child: "subprocess.Popen[bytes]", host: Host) -> None:
-        self.child, self.host = child, host
-        self._done = Event()
-        self._thread = Thread(target=self._run, name="relens-watch", daemon=True)
-
-    def __enter__(self) -> "_Watch":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *trouble: object) -> None:
-        self._done.set()
-        self._thread.join()
-        if self.child.poll() is None:
-            try:
-                self.child.wait(STOP_S)  # it has closed the line, so it is about to end
-            except subprocess.TimeoutExpired:
-                self.child.kill()
-
-    def _run(self) -> None:
-        over_s = lacking_s = None
-        while not self._done.wait(0.1):
-            now, host = monotonic(), self.host
-            feeder = host.feeder
-            given_all = host.limit is not None and feeder.taken.count >= host.limit
-            if host.over or given_all:
-                over_s = over_s or now
-            if over_s and now - over_s > (STOP_S if host.over else GRACE_S):
-                host.over = True
-                self.child.kill()
-            lacking_s = (lacking_s or now) if host.lacking else None
-            if lacking_s and now - max(lacking_s, feeder.taken.last_s) > HOPELESS_S:
-                host.failure = host.failure or host.lacking
-                self.child.kill()
 
 
 def _judged(function: Function, host: Host, code: int, frames: int | None, camera: str) -> Summary:
