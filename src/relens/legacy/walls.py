@@ -1,7 +1,7 @@
 """The walls inside Python: an audit hook that refuses writes, networks and programs, and says so in clear words.
 
 It sees what goes through Python, by whatever module. Native code and ctypes go around it: against those stand Landlock
-and a network namespace or a socket filter, where the kernel has them: `landlock`, `namespace` and `sockets` beside this.
+and a network namespace or a socket filter, where the kernel has them: `landlock`, `namespace`, `sockets` beside this.
 """
 
 import errno
