@@ -127,6 +127,10 @@ def native(kind):
     where = In(2, socket.htons({port}), 0x0100007f, 0)
     return libc.connect(one, ctypes.byref(where), 16) == 0
 attempt('native', lambda: native(1))
+def back(process):
+    return ctypes.CDLL(None).setns(os.open('/proc/{{}}/ns/net'.format(process), os.O_RDONLY), 0) == 0
+attempt('back', lambda: back(os.getppid()))
+attempt('back to the first', lambda: back(1))
 awscam.getLastFrame()
 """
 
@@ -148,6 +152,7 @@ def test_the_network_is_refused_and_the_host_is_named(run_text: Callable[..., An
         assert told[name].startswith("PermissionError"), told
     if summary.walls["network_namespace"] or summary.walls["socket_filter"] or summary.walls["landlock"] >= 4:
         assert told["native"] == "False"
+        assert told["back"] != "True" and told["back to the first"] != "True"
 
 
 def test_with_network_it_is_open(run_text: Callable[..., Any]) -> None:
