@@ -13,7 +13,7 @@ class Refuse:
 sys.meta_path.insert(0, Refuse())
 import relens
 done = []
-for room in ("errors", "spec", "graph", "engines", "vision", "bundle", "device", "cli"):
+for room in ("errors", "spec", "graph", "engines", "vision", "bundle", "device", "legacy", "cli"):
     module = importlib.import_module(f"relens.{{room}}")
     done.append(module.__name__)
     for found in pkgutil.walk_packages(getattr(module, "__path__", []), f"relens.{{room}}."):

@@ -8,6 +8,7 @@
     ├── EngineTrouble    an inference engine is missing or cannot run this graph: install or choose another
     ├── DeviceTrouble    camera, memory, ports: look at the machine
     ├── DeliveryTrouble  keys, repositories: look at where a bundle comes from and goes to
+    ├── LegacyTrouble    an old DeepLens function, or what it asks for: give it that, or change the function
     └── BadBundle        truncated, tampered or foreign bundle: get it again from where it was built
 
 Each error has a stable code, names the file, layer, tensor or key, and ends with the next command to type.
@@ -90,6 +91,18 @@ CODES: dict[str, str] = {
     "RL-GRAPH-008": "an input leaves dimensions open",
     "RL-GRAPH-009": "metadata that does not fit the graph",
     "RL-GRAPH-010": "a change that the graph cannot take",
+    "RL-LEGACY-001": "an old function's source cannot be read",
+    "RL-LEGACY-002": "there is no function here, or several",
+    "RL-LEGACY-003": "an old function asks for a model that is not there",
+    "RL-LEGACY-004": "a model that an old function asks for cannot be built here",
+    "RL-LEGACY-005": "an old function and its model do not fit together",
+    "RL-LEGACY-006": "an old function needs a Python module that is not here",
+    "RL-LEGACY-007": "an old function needs a file that is not here",
+    "RL-LEGACY-008": "an old function may not do that",
+    "RL-LEGACY-009": "an old function failed",
+    "RL-LEGACY-010": "an old function ended by itself",
+    "RL-LEGACY-011": "an old function asks for a part of AWS that is not here",
+    "RL-LEGACY-012": "an old function uses something that is gone",
     "RL-LIFT-001": "a graph that cannot be trained",
     "RL-LIFT-002": "training left NaN or infinity in a weight",
     "RL-LIFT-003": "teacher and student do not fit together",
@@ -181,6 +194,10 @@ class DeviceTrouble(RelensError):
 
 class DeliveryTrouble(RelensError):
     """The way from the desk to a camera: keys, repositories, the network between."""
+
+
+class LegacyTrouble(RelensError):
+    """An old DeepLens function: its source, what it asks for, or what it does."""
 
 
 class BadBundle(RelensError):

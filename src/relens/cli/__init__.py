@@ -16,6 +16,7 @@ from relens.cli import (
     initial,
     inspect,
     kit,
+    legacy,
     package,
     prove,
     run,
@@ -48,6 +49,7 @@ app.command("kit")(kit.kit)
 app.command("prove")(prove.prove)
 app.command("doctor")(doctor.doctor)
 app.add_typer(device.app, name="device")
+app.add_typer(legacy.app, name="legacy")
 
 
 def _tell_version(asked: bool) -> None:

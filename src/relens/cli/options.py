@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from relens.spec import InputSpec, ModelSpec
+    from relens.spec import BrokerSettings, InputSpec, ModelSpec
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Labels = Annotated[Path | None, typer.Option(help="Class names, one a line.")]
@@ -46,3 +46,28 @@ def input_spec(resize: str, colour: str, scaling: str | None, interpolation: str
         note("pixels are scaled to 0..1; if training did it another way, say so with --scaling")
     values = {"resize": resize, "colour": colour, "scaling": scaling or "0..1", "interpolation": interpolation}
     return validate(InputSpec, values, where="the options")
+
+
+def broker(address: str | None) -> "BrokerSettings | None":
+    """What `--mqtt HOST[:PORT]` names: 1883 without TLS where no port is said, TLS on 8883."""
+    from relens.spec import BrokerSettings, validate
+
+    if address is None:
+        return None
+    host, _, port = address.partition(":")
+    values = {"host": host, "port": port or 1883, **({} if port == "8883" else {"tls": False})}
+    return validate(BrokerSettings, values, where="--mqtt")
+
+
+def pairs(given: list[str] | None, option: str) -> dict[str, str]:
+    """KEY=VALUE options, by key.
+
+    Raises:
+        BadConfig: RL-CONFIG-003 for one without an equals sign.
+    """
+    from relens.errors import BadConfig
+
+    for pair in given or ():
+        if "=" not in pair or pair.startswith("="):
+            raise BadConfig("RL-CONFIG-003", f"{option} {pair}: this is not KEY=VALUE", hint=f"{option} NAME=VALUE")
+    return {key: value for key, _, value in (pair.partition("=") for pair in given or ())}

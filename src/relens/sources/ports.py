@@ -107,6 +107,7 @@ def _shape_error(port: OpenPort, what: str) -> BadModel:
         "RL-SOURCE-007",
         f"input {port.name}{source} {what}",
         hint=f"give its sizes, batch included, such as input_shapes={{{port.name!r}: {example}}}",
+        details={"input": port.name, "shape": list(port.shape) if port.shape is not None else None},
     )
 
 

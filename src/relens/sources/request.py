@@ -96,7 +96,7 @@ def read_arrays(path: Path) -> list[dict[str, NDArray[np.generic]]]:
 
 def write_failure(folder: Path, failure: RelensError) -> None:
     """Leave an error for the parent to raise."""
-    (folder / FAILURE).write_text(json.dumps(failure.to_json()))
+    (folder / FAILURE).write_text(json.dumps({**failure.to_json(), "details": failure.details}))
 
 
 def read_failure(folder: Path, path: str) -> RelensError | None:
@@ -106,5 +106,5 @@ def read_failure(folder: Path, path: str) -> RelensError | None:
         return None
     values = json.loads(file.read_text())
     kind = BadConfig if values["code"].startswith("RL-CONFIG") else BadModel
-    message = values["message"]
-    return kind(values["code"], message if path in message else f"{path}: {message}", hint=values["hint"])
+    message = values["message"] if path in values["message"] else f"{path}: {values['message']}"
+    return kind(values["code"], message, hint=values["hint"], details=values["details"])

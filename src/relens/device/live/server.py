@@ -84,6 +84,10 @@ class LivePage:
         """The page's address, token included."""
         return f"{self.address}?token={self.token}"
 
+    def tell(self, about: About) -> None:
+        """Something else runs from now on."""
+        self._hub.about = about
+
     def publish(self, live: LiveFrame) -> None:
         """Show a frame; a `relens.device.loop.Publisher` that never waits."""
         self._hub.publish(live)

@@ -1,0 +1,90 @@
+"""What a function publishes, on its way to a broker."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from time import monotonic, sleep
+from typing import Any
+
+from paho.mqtt.client import MQTT_ERR_NO_CONN, MQTT_ERR_SUCCESS
+
+from relens.device.outlets.broker import broker_client
+from relens.device.outlets.outlet import why_away
+from relens.errors import DeviceTrouble
+from relens.spec import BrokerSettings
+
+MOST_WAITING = 1000
+FAREWELL_S = 3.0
+REACH_S = 10.0
+
+
+class Relay:
+    """A connection to a broker, which comes back by itself.
+
+    Messages go with QoS 1; while the broker is away, the newest `MOST_WAITING` wait for it.
+
+    Args:
+        settings: of the broker.
+        thing: the camera's name there.
+
+    Raises:
+        DeviceTrouble: `open` RL-OUTLET-001 when it cannot be reached.
+    """
+
+    def __init__(self, settings: BrokerSettings, thing: str) -> None:
+        self.settings, self.lost = settings, 0
+        try:
+            self._client = broker_client(settings, f"relens-legacy-{thing}", returns=True)
+        except (OSError, ValueError) as trouble:
+            raise self._away(why_away(trouble)) from None
+        self._client.max_queued_messages_set(MOST_WAITING)
+        self._client.on_publish = self._arrived
+        self._sent = self._acknowledged = 0
+
+    def __enter__(self) -> "Relay":
+        greeted: list[Any] = []
+        self._client.on_connect = lambda client, data, flags, reason, properties: greeted.append(reason)
+        try:
+            self._client.connect(self.settings.host, self.settings.port, keepalive=20)
+        except (OSError, ValueError) as trouble:
+            raise self._away(why_away(trouble)) from None
+        self._client.loop_start()
+        if not _within(REACH_S, lambda: bool(greeted)):
+            self._client.loop_stop()
+            raise self._away("it did not answer in time")
+        if greeted[0].is_failure:
+            self._client.loop_stop()
+            raise self._away(f"it refuses this camera: {greeted[0]}")
+        return self
+
+    def __exit__(self, *trouble: object) -> None:
+        with suppress(OSError, ValueError):
+            _within(FAREWELL_S, lambda: self._acknowledged >= self._sent)
+            self._client.disconnect()
+        self._client.loop_stop()
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Send a message, or let it wait.
+
+        Raises:
+            ValueError: no broker can take it: an empty topic, or one with wildcards, or more than 256 MB.
+        """
+        if self._client.publish(topic, payload, qos=1).rc in (MQTT_ERR_SUCCESS, MQTT_ERR_NO_CONN):
+            self._sent += 1
+        else:
+            self.lost += 1
+
+    def _arrived(self, *told: Any) -> None:
+        self._acknowledged += 1
+
+    def _away(self, why: str) -> DeviceTrouble:
+        address = f"{self.settings.host}:{self.settings.port}"
+        return DeviceTrouble(
+            "RL-OUTLET-001", f"the broker {address}: {why}", hint=f"curl -v telnet://{address} shows how far it gets"
+        )
+
+
+def _within(seconds: float, done: Callable[[], bool]) -> bool:
+    end_s = monotonic() + seconds
+    while not done() and monotonic() < end_s:
+        sleep(0.01)
+    return done()
