@@ -101,6 +101,12 @@ class Estimate:
         """`110 [77, 180]`: two digits each, ms."""
         return f"{rounded(self.median_ms)} [{rounded(self.low_ms)}, {rounded(self.high_ms)}]"
 
+    def against(self, limit_ms: float) -> str:
+        """Where a limit lies: beyond all of the estimate, below it, or within; the last two say little, too."""
+        if self.low_ms > limit_ms:
+            return "out of reach by the whole of the estimate"
+        return "likely by the whole of the estimate" if self.high_ms <= limit_ms else "within the estimate's error"
+
     def __str__(self) -> str:
         return f"about {self.figures} ms (estimate, not measured)"
 

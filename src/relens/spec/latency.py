@@ -1,6 +1,6 @@
 """`[latency]` of a device profile: what a latency estimate for a device nobody has measured here is made of."""
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from relens.spec.strict import Strict
 
@@ -26,6 +26,12 @@ class Transfer(Strict):
     factor: float = Field(gt=0)
     low: float = Field(gt=0)
     high: float = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Transfer":
+        if not self.low <= self.factor <= self.high:
+            raise ValueError("needs low <= factor <= high")
+        return self
 
 
 class LatencyModel(Strict):
