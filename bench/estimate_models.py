@@ -15,6 +15,7 @@ import keras
 import numpy as np
 
 ARCHITECTURES = (
+    ("MobileNet", 64, {"alpha": 0.25}),
     ("MobileNet", 96, {"alpha": 0.5}),
     ("MobileNet", 160, {"alpha": 0.5}),
     ("MobileNet", 224, {"alpha": 1.0}),

@@ -63,7 +63,7 @@ def test_a_convolution_takes_its_multiply_adds_its_overhead_and_its_weights_way_
     expected = (macs / 10 * MS + 1e-3) * 4 + weights / 5 * MS
     answer = found(graph(convolution()))
     assert answer.median_ms == pytest.approx(expected)
-    assert answer.dominant == "convolution" or answer.dominant == "overhead"
+    assert answer.dominant == "convolution"  # 3.3 us of it, and 1 us of overhead
     assert sum(answer.shares.values()) == pytest.approx(1)
 
 

@@ -74,7 +74,7 @@ class Estimate:
         median_ms: what the formula gives.
         low_ms, high_ms: where both errors together leave it (their factors' logarithms added as squares).
         shares: what the time is made of -> its fraction; the largest first.
-        prediction_error: the factor by which the formula misses latencies that were measured, nine times of ten.
+        prediction_error: the factor by which the formula missed the worst of the latencies that were measured.
         transfer: (lowest, highest) factor from the reference to the device over the one taken: not known better.
         device, reference: the profile's name; the processor its rates were measured on.
         engine, threads: what it holds for.
