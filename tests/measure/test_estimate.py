@@ -152,6 +152,16 @@ def test_there_is_no_estimate_where_there_is_nothing_to_make_it_of() -> None:
     assert estimate(Graph(b"", (), (), (), ()), BOX) is None
 
 
+def test_float16_weights_cost_what_float32_ones_do() -> None:
+    plain = graph(convolution())
+    x, w, bias, y = plain.tensors
+    packed = Tensor(4, "p", "p", w.shape, "float16", constant=True)
+    unpacked = Tensor(1, "w", "w", w.shape, "float32")
+    ops = (Op(0, "DEQUANTIZE", (4,), (1,)), Op(1, "CONV_2D", (0, 1, 2), (3,)))
+    half = Graph(b"", (x,), (y,), (x, unpacked, bias, y, packed), ops)
+    assert found(half).median_ms == pytest.approx(found(plain).median_ms)
+
+
 def test_figures_have_the_digits_that_an_estimate_has() -> None:
     assert [rounded(ms) for ms in (0.1234, 4.04, 12.6, 163.0, 1734.0)] == ["0.12", "4.0", "13", "160", "1700"]
 

@@ -179,20 +179,27 @@ def estimate(graph: Graph, device: Device, engine: str = "litert", threads: int 
 
 
 def work(graph: Graph) -> Iterator[Work]:
-    """What each operation asks; those that do nothing when the graph runs are left out."""
+    """What each operation asks; those that do nothing when the graph runs are left out.
+
+    float16 weights that a DEQUANTIZE unpacks are weights: kernels keep them as float32.
+    """
+    weights = {tensor.index for tensor in graph.tensors if tensor.constant}
     for op in graph.ops:
         read = [graph.tensors[index] for index in op.inputs if index >= 0]
         written = [graph.tensors[index] for index in op.outputs]
-        moved = [tensor for tensor in read if not tensor.constant] + written
-        if op.name in _FREE or all(tensor.constant for tensor in read):
+        if all(tensor.index in weights for tensor in read):
+            weights |= {tensor.index for tensor in written}
             continue
+        if op.name in _FREE:
+            continue
+        moved = [tensor for tensor in read if tensor.index not in weights] + written
         precision = _precision(op, graph)
         kind = _kind(op, precision)
         yield Work(
             kind,
             precision,
             _elements(op, moved, written) if kind in (OTHER, OUTSIDE) else _padded(graph, op, kind, precision),
-            sum(tensor.size_bytes for tensor in read if tensor.constant),
+            sum(tensor.size_bytes for tensor in read if tensor.index in weights),
             tuple(tensor.size_bytes for tensor in moved),
         )
 

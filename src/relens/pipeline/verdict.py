@@ -169,17 +169,18 @@ def _reason(item: Judged, best: Judged | None, prefer: str) -> str:
     missed = [str(goal) for goal in item.goals if goal.state == "missed"]
     if missed:
         return "missed: " + "; ".join(missed)
+    open_goals = [goal.goal for goal in item.goals if goal.state == "unproven"]
+    meets = "meets every goal that can be proven here" if open_goals else "meets every goal"
     if best is None or item.option is best.option:
-        open_goals = [goal.goal for goal in item.goals if goal.state == "unproven"]
         proven = f"; {', '.join(open_goals)} to be proven on the camera" if open_goals else ""
         if "latency" in open_goals and item.option.estimate:
             proven += f", where it takes {item.option.estimate}"
-        return f"chosen: meets every goal, best by {prefer}{proven}"
+        return f"chosen: {meets}, best by {prefer}{proven}"
     mine, theirs = _cost(item.option, prefer), _cost(best.option, prefer)
     if mine > theirs * EQUAL:
         how = {"latency": "the time", "size": "the size", "accuracy": "the loss"}[prefer]
-        return f"meets every goal; {mine / theirs:.2f} times {how} of {best.option.name}"
-    return f"meets every goal; no better by {prefer} than {best.option.name}, and {_size_note(item, best)}"
+        return f"{meets}; {mine / theirs:.2f} times {how} of {best.option.name}"
+    return f"{meets}; no better by {prefer} than {best.option.name}, and {_size_note(item, best)}"
 
 
 def _kernels(option: Option) -> str:
