@@ -8,10 +8,12 @@ seen: each is left out in turn, with all its sizes and both precisions.
 
     python bench/estimate.py FOLDER --model MobileNet=flowers.h5 --model YOLOX=yolox_nano_416.h5
     python bench/estimate.py FOLDER --repeats 6 --kernels sse4.1
+    python bench/estimate.py OTHER --hold deeplens --model ssd=ssd.keras --model yolo=yolo.keras
 
 FOLDER is kept: models are made once, and every time measured is written to FOLDER/times.json and used again; more
-repeats add to it (`--repeats 0` only fits). What it prints in the end belongs into the profile; the factor to the
-device is not among it, because nothing here can measure that.
+repeats add to it (`--repeats 0` only fits). What both print in the end belongs into the profile; the factor to the
+device is not among it, because nothing here can measure that. `--hold` fits nothing: it holds a profile's numbers
+against other models, because the formula, too, was chosen by the first ones.
 """
 
 import argparse
@@ -36,6 +38,7 @@ from relens.measure.estimate import CONVOLUTION, FULLY_CONNECTED, KINDS, OUTSIDE
 from relens.measure.host import host_fingerprint
 from relens.quantize import quantize
 from relens.sources import import_model
+from relens.spec import device
 
 PRECISIONS = ("float32", "int8")
 TERMS = (*(f"{precision} {kind}" for precision in PRECISIONS for kind in KINDS), OUTSIDE, OVERHEAD)
@@ -67,24 +70,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--model", action="append", default=[], metavar="ARCHITECTURE=FILE", help="a model of yours")
+    parser.add_argument("--hold", metavar="PROFILE", help="hold its numbers against models it was not made with")
     parser.add_argument("--kernels", default="sse4.1", choices=sorted(LEVELS))
     parser.add_argument("--repeats", type=int, default=4, help="fresh processes")
     parser.add_argument("--seconds", type=float, default=60, help="of one process's timing")
     parser.add_argument("--core", type=int, default=0, help="the one to run on")
     options = parser.parse_args()
     options.folder.mkdir(exist_ok=True)
-    files = graphs(options.folder, dict(pair.split("=", 1) for pair in options.model))
+    files = graphs(options.folder, [pair.split("=", 1) for pair in options.model], options.hold is not None)
     os.sched_setaffinity(0, {options.core})
     times = measured(options, files)
-    report([Timed(file.stem, amounts(Graph.read(file)), times[file.stem]) for file in files])
+    timed = [Timed(file.stem, amounts(Graph.read(file)), times[file.stem]) for file in files]
+    if options.hold is None:
+        report(timed)
+    else:
+        held(timed, options.hold)
 
 
-def graphs(folder: Path, more: dict[str, str]) -> list[Path]:
+def graphs(folder: Path, more: Sequence[Sequence[str]], held_out: bool) -> list[Path]:
     """Float and int8 graphs of every model, made where they are missing."""
     if not any(folder.glob("*.tflite")):
-        subprocess.run([sys.executable, Path(__file__).with_name("estimate_models.py"), folder], check=True)
+        command = [sys.executable, Path(__file__).with_name("estimate_models.py"), folder]
+        subprocess.run([*command, "held-out"] if held_out else command, check=True)
     sources = {file.stem: file for file in sorted(folder.glob("*.keras"))}
-    sources |= {f"{name}-{Path(file).stem}": Path(file) for name, file in more.items()}
+    sources |= {f"{name}-{Path(file).stem}": Path(file) for name, file in more}
     for name, source in sources.items():
         float_file, int8_file = (folder / f"{name}.{precision}.tflite" for precision in PRECISIONS)
         if not float_file.exists():
@@ -174,11 +183,26 @@ def report(timed: Sequence[Timed]) -> None:
         told = f"unseen architectures off by x/÷ {median:.2f} (median), {nine:.2f} (nine of ten), {most:.2f} (worst)"
         print(f"{precision or 'both'}: n = {len(off)}, {told}")
     print("\n[latency]")
-    print(f"prediction_error = {most:.2f}\noverhead_us = {costs[-1]:.2f}\noutside = {inverse(costs[-2]):.2f}")
+    print(f"overhead_us = {costs[-1]:.2f}\noutside = {inverse(costs[-2]):.2f}")
     per_precision = costs[:-2].reshape(len(PRECISIONS), len(KINDS))
     for precision, row in zip(PRECISIONS, per_precision, strict=True):
         told = ", ".join(f"{kind} = {inverse(cost):.2f}" for kind, cost in zip(KINDS, row, strict=True))
         print(f"{precision} = {{ {told} }}")
+
+
+def held(timed: Sequence[Timed], profile: str) -> None:
+    """What a profile's numbers say of the reference processor, over what was measured on it."""
+    latency = device(profile).latency
+    if latency is None:
+        raise SystemExit(f"the profile {profile} has no [latency]")
+    rates = [getattr(getattr(latency, precision), kind) for precision in PRECISIONS for kind in KINDS]
+    costs = np.array([*(1 / rate for rate in (*rates, latency.outside)), latency.overhead_us])
+    ratios = [float(one.amounts @ costs) / one.ms for one in timed]
+    for one, ratio in zip(timed, ratios, strict=True):
+        print(f"{one.name:36} {one.ms:8.3f} {max(one.times_ms) / one.ms:7.2f} {ratio:6.2f}")
+    off = np.exp(np.abs(np.log(ratios)))
+    print(f"n = {len(off)}, off by x/÷ {np.median(off):.2f} (median), {off.max():.2f} (worst); {latency.reference}")
+    print(f"prediction_error = {off.max():.2f}")
 
 
 def inverse(cost: float) -> float:

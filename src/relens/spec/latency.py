@@ -45,8 +45,8 @@ class LatencyModel(Strict):
         memory_gbs: 1e9 bytes a second from the device's main memory, which the weights cross once an inference.
         cache_mb: the device's last cache, 1e6 bytes: a larger tensor crosses its main memory.
         overhead_us: of each operation, on the reference processor.
-        prediction_error: the factor by which the formula missed the worst of the latencies on the reference processor,
-            each estimated without having seen any graph of its architecture.
+        prediction_error: the factor by which they missed the worst of the latencies on the reference processor, among
+            architectures that neither the rates nor the formula had seen.
         transfer: from the reference processor to the device.
         sources: where each number is from.
     """
