@@ -107,6 +107,10 @@ def test_inspect_tells_what_a_model_is_and_asks_of_a_device(place: Path) -> None
     assert done.returncode == 0, done.stderr
     for words in ("multiply-adds", "CONV_2D", "AWS DeepLens", "no VNNI"):
         assert words in done.stdout, done.stdout
+    for words in ("estimate, not measured", "glibc 2.23", "2688x1520", "disk: about"):
+        assert words in done.stdout, done.stdout
+    there = json.loads(relens("inspect", "shapes.tflite", "--device", "deeplens", "--json", cwd=place).stdout)["device"]
+    assert there["latency"]["measured"] is False and any("Intel ARK" in source for source in there["sources"])
     facts = json.loads(relens("inspect", "shapes.tflite", "--json", cwd=place).stdout)
     assert facts["inputs"][0]["shape"] == [1, 32, 32, 3] and facts["macs"] > 0
 

@@ -23,6 +23,8 @@ from relens.vision import Detections, VisionModel, frames_from
 
 FUNCTIONS = Path(__file__).parent / "functions"
 FRAMES = 100
+PEOPLE = "000000008021.jpg"
+"""A photo with three persons, 640 x 480."""
 FLOWERS = ("daisy", "dandelion", "roses", "sunflowers", "tulips")
 VOC = {
     "airplane": "aeroplane", "bicycle": "bicycle", "bird": "bird", "boat": "boat", "bottle": "bottle", "bus": "bus",
@@ -205,6 +207,63 @@ def test_face_cropper(answers: Callable[..., list[Any]], shared_data: Path) -> N
     assert len(found) == FRAMES - 1
     assert any(one["moved"] for one in found)
     assert all(isinstance(number, int) for one in found for box in one["moved"] for point in box for number in point)
+
+
+@pytest.mark.parametrize(
+    ("name", "resolution", "label", "keep", "thick", "whole_scale"),
+    [
+        ("object_finder", (1280, 720), None, 0.25, 10, False),
+        ("people_counter", (858, 480), "person", 0.4, 10, False),
+        ("face_fifo", (858, 480), "person", 0.25, 4, True),  # Python 2 divided 640 by 300 and got 2
+    ],
+)
+def test_the_boxes_that_they_draw_lie_where_the_model_saw_something(
+    name: str,
+    resolution: tuple[int, int],
+    label: str | None,
+    keep: float,
+    thick: int,
+    whole_scale: bool,
+    shelf: Path,
+    pictures: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from relens.legacy.screen import Screen
+
+    (tmp_path / "camera").mkdir()
+    shutil.copy(pictures / PEOPLE, tmp_path / "camera")
+    truth = Truth(shelf, tmp_path / "camera", tmp_path)
+    (frame,) = truth.frames
+    model = truth.model("object-detection", score_threshold=keep)
+    found = model.predict(cv2.resize(frame, (300, 300)))
+    names = open_bundle(shelf / "object-detection.relens", tmp_path).labels
+    scale = np.array([frame.shape[1], frame.shape[0]] * 2) / 300
+    scale = np.floor(scale) if whole_scale else scale
+    wanted = [
+        (box * scale).astype(int)
+        for box, kind in zip(found.boxes, found.classes, strict=True)  # type: ignore[union-attr]
+        if (names[kind] in VOC if label is None else names[kind] == label)
+    ]
+    assert len(wanted) >= 2, "a picture with several of them"
+
+    shown: list[bytes] = []
+    monkeypatch.setattr(Screen, "picture", lambda self, jpeg: shown.append(jpeg))
+    legacy.run(
+        FUNCTIONS / name, shelf, str(tmp_path / "camera"), live=False, real_time=False, frames=FRAMES,
+        on_note=lambda text: None,
+    )  # fmt: skip
+
+    seen = [cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR) for jpeg in shown]
+    *_, drawn = [one for one in seen if one.shape == (resolution[1], resolution[0], 3)]  # the first ones are white
+    blue = np.abs(drawn.astype(int) - (255, 165, 20)).sum(axis=2) < 120
+    back = np.array([resolution[0] / frame.shape[1], resolution[1] / frame.shape[0]] * 2)
+    outline = np.zeros(blue.shape, np.uint8)
+    for box in wanted:
+        x1, y1, x2, y2 = (box * back).round().astype(int).tolist()
+        cv2.rectangle(outline, (x1, y1), (x2, y2), 1, 3)
+    covered = float(blue[outline > 0].mean())
+    assert covered > 0.8, f"{covered:.2f} of the outlines are drawn"
 
 
 def test_these_are_all(request: pytest.FixtureRequest) -> None:

@@ -263,4 +263,6 @@ def test_for_a_processor_without_avx_latency_is_measured_on_its_kernels(shapes, 
     measured = [one.option.latency.to_json() for one in built.verdict.judged if one.option.latency]
     assert measured
     assert all(latency["emulated"] for latency in measured)
+    assert all(one.option.estimate for one in built.verdict.judged if one.option.candidate.scheme != "dynamic")
+    assert "estimate, not measured" in (tmp_path / "a.report.html").read_text()
     assert "emulated sse4.1 kernels" in (tmp_path / "a.report.html").read_text()

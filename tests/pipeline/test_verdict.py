@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from relens.graph import Graph
+from relens.measure.estimate import Estimate
 from relens.measure.latency import Latency
 from relens.measure.memory import Memory
 from relens.measure.score import Score
@@ -87,6 +88,33 @@ def test_latency_on_another_machine_is_unproven_not_met() -> None:
     (goal,) = [goal for goal in verdict.chosen.goals if goal.goal == "latency"]
     assert goal.state == "unproven"
     assert "to be proven on the camera" in verdict.chosen.reason
+
+
+LIKELY = Estimate(100.0, 70.0, 180.0, {"convolution": 1.0}, 1.1, (0.7, 1.8), "deeplens", "a processor")
+
+
+@pytest.mark.parametrize("limit", [50.0, 100.0, 1000.0])
+def test_an_estimate_stands_beside_a_goal_and_never_meets_or_misses_it(limit: float) -> None:
+    verdict = decide([option("float32", 5, estimate=LIKELY)], Goals(max_latency_ms=limit), device("deeplens"))
+    assert verdict.chosen is not None
+    (goal,) = [goal for goal in verdict.chosen.goals if goal.goal == "latency"]
+    assert (goal.state, goal.found) == ("unproven", 5)
+    assert "estimate, not measured" in goal.note
+    assert "latency to be proven on the camera" in verdict.chosen.reason
+    assert "about 100 [70, 180] ms (estimate, not measured)" in verdict.chosen.reason
+    assert ("WARNING" in repr(verdict)) == (limit < 70)
+    assert verdict.to_json()["options"][0]["estimate"]["measured"] is False
+
+
+def test_an_estimate_does_not_choose() -> None:
+    slow = Estimate(900.0, 700.0, 1800.0, {"convolution": 1.0}, 1.1, (0.7, 1.8), "deeplens", "a processor")
+    options = [option("float32", 5, estimate=slow), option("int8", 10, estimate=LIKELY)]
+    assert chosen(options, Goals(), device("deeplens")) == "float32"
+
+
+def test_on_the_machine_itself_nothing_is_estimated() -> None:
+    verdict = decide([option("float32", 10)], Goals(max_latency_ms=5), HERE)
+    assert "estimate" not in repr(verdict) and verdict.to_json()["options"][0]["estimate"] is None
 
 
 def test_what_could_not_be_measured_is_never_chosen() -> None:

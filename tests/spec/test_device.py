@@ -1,4 +1,5 @@
 import os
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -31,3 +32,23 @@ def test_a_profile_can_be_a_file_of_ones_own(tmp_path: Path) -> None:
     (tmp_path / "box.toml").write_text(text + 'instruction_sets=["asimd"]\nengines=["litert"]\n')
     box = device(str(tmp_path / "box.toml"))
     assert (box.name, box.cores, box.int8_saturates) == ("box", 4, False)
+
+
+def test_a_profile_without_latency_has_nothing_to_estimate_by() -> None:
+    assert device("raspberry-pi-4").latency is None and device("this-machine").latency is None
+
+
+def test_the_coefficients_for_deeplens_say_where_they_are_from_and_how_far_they_go() -> None:
+    latency = device("deeplens").latency
+    assert latency is not None
+    assert (latency.engine, latency.kernels) == ("litert", "sse4.1")
+    assert latency.transfer.low < latency.transfer.factor < latency.transfer.high
+    assert any("measured" in source for source in latency.sources)
+    assert any("assumed" in source for source in latency.sources)
+
+
+def test_a_factor_outside_its_own_range_is_refused(tmp_path: Path) -> None:
+    text = (Path(str(resources.files("relens.spec"))) / "profiles/deeplens.toml").read_text()
+    (tmp_path / "odd.toml").write_text(text.replace("low = 3.6", "low = 6.0"))
+    with pytest.raises(BadConfig, match="low <= factor <= high"):
+        device(str(tmp_path / "odd.toml"))

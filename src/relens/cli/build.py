@@ -65,6 +65,8 @@ def show(verdict: "Verdict") -> None:
     console.print(f"accuracy: {verdict.metric}; drop: paired with float; {latency}\n", style="dim")
     for judged in verdict.judged:
         console.print(f"{judged.option.name:<20} {judged.reason}", style=_style(judged, verdict), markup=False)
+    if verdict.chosen and verdict.chosen.option.estimate:
+        console.print(f"on the device: {verdict.chosen.option.estimate}", markup=False)
     console.print()
 
 

@@ -9,7 +9,7 @@ from relens.cli.options import AsJson
 
 if TYPE_CHECKING:
     from relens.graph import Graph
-    from relens.spec import Device
+    from relens.spec import Device, Goals
 
 
 def inspect(
@@ -17,14 +17,17 @@ def inspect(
     device: Annotated[str, typer.Option(help="Device profile: this-machine, deeplens, or a profile file.")] = (
         "this-machine"
     ),
+    project: Annotated[Path | None, typer.Option(help="A relens.toml, for its goals.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what a model is made of and what it will ask of a device."""
     from relens.cli.screen import say, say_json, stages
     from relens.graph import Graph
     from relens.spec import device as profile
+    from relens.spec import load
 
     target = profile(device)
+    goals = load(project).goals if project else None
     if model.suffix == ".tflite":
         graph = Graph.read(model)
     else:
@@ -33,18 +36,23 @@ def inspect(
         with stages() as progress:
             progress.stage("import")
             graph = import_model(model).graph
-    facts = describe(graph, target)
+    facts = describe(graph, target, goals)
     if as_json:
         say_json(facts)
     else:
         say(as_text(model.name, facts))
 
 
-def describe(graph: "Graph", target: "Device") -> dict[str, Any]:
+def describe(graph: "Graph", target: "Device", goals: "Goals | None" = None) -> dict[str, Any]:
     """Everything `inspect` knows, as plain values."""
     from relens.graph import cost, findings
+    from relens.kit.versions import engine_versions
+    from relens.measure.estimate import estimate
+    from relens.pipeline.remarks import remarks
 
     total = cost(graph)
+    likely = estimate(graph, target)
+    said = remarks(graph, total, target, likely, engine_versions(target), goals)
     heaviest = sorted(total.ops, key=lambda op: -op.macs)[:5]
     return {
         "inputs": [_tensor(tensor) for tensor in graph.inputs],
@@ -57,7 +65,14 @@ def describe(graph: "Graph", target: "Device") -> dict[str, Any]:
         "predicted_memory_bytes": total.predicted_memory_bytes,
         "heaviest": [{"op": op.name, "output": op.output, "macs": op.macs} for op in heaviest if op.macs],
         "findings": [str(finding) for finding in findings(graph)],
-        "device": {"name": target.name, "title": target.title, "notes": _device_notes(total, target)},
+        "device": {
+            "name": target.name,
+            "title": target.title,
+            "notes": [_machine(target), *map(str, said)],
+            "remarks": [remark.to_json() for remark in said],
+            "latency": likely.to_json() if likely else None,
+            "sources": [*target.sources, *(target.latency.sources if target.latency else ())],
+        },
     }
 
 
@@ -86,12 +101,5 @@ def _tensor(tensor: Any) -> dict[str, Any]:
     return {"name": tensor.name, "shape": list(tensor.shape), "dtype": tensor.dtype, "scale": tensor.scale}
 
 
-def _device_notes(total: Any, target: "Device") -> list[str]:
-    notes = [f"{target.processor}, {target.cores} cores, {target.memory_mb} MB; engines: {', '.join(target.engines)}"]
-    share = total.predicted_memory_bytes / 1e6 / target.memory_mb
-    notes.append(f"memory: about {100 * share:.1f} % of what it has" + ("; too much" if share > 0.5 else ""))
-    if target.int8_saturates:
-        notes.append("no VNNI: OpenVINO's int8 saturates with full 8-bit weights; LiteRT's does not")
-    if target.architecture == "x86_64" and "avx2" not in target.instruction_sets:
-        notes.append("no AVX2: int8 on LiteRT is faster than float here (measured 1.3 to 1.6 times on SSE4.1 kernels)")
-    return notes
+def _machine(target: "Device") -> str:
+    return f"{target.processor}, {target.cores} cores, {target.memory_mb} MB; engines: {', '.join(target.engines)}"

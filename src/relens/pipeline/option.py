@@ -5,6 +5,7 @@ from typing import Any
 
 from relens.engines import EngineReport
 from relens.engines.kernels import NATIVE, unlimited
+from relens.measure.estimate import Estimate
 from relens.measure.latency import Latency
 from relens.measure.memory import Memory
 from relens.measure.score import Score
@@ -21,6 +22,7 @@ class Option:
 
     drop: float's score minus this one's, paired over the same pictures. refused: why it was not measured at all.
     kernels: what `score` was measured on: "native", or the name of another processor's kernels, emulated.
+    estimate: of its latency on a device that is not here; it decides nothing.
     """
 
     candidate: Candidate
@@ -32,6 +34,7 @@ class Option:
     memory: Memory | None = None
     refused: str | None = None
     kernels: str = NATIVE
+    estimate: Estimate | None = None
 
     @property
     def name(self) -> str:
@@ -59,6 +62,7 @@ class Option:
             "accuracy": _accuracy_json(self),
             "drop": vars(self.drop) if self.drop else None,
             "latency": self.latency.to_json() if self.latency else None,
+            "estimate": self.estimate.to_json() if self.estimate else None,
             "memory": self.memory.to_json() if self.memory else None,
             "refused": self.refused,
         }

@@ -65,10 +65,11 @@ def row(judged: Judged, slowest_ms: float, chosen: bool) -> str:
     if option.latency:
         latency = f"{option.latency.median_ms:.2f} / {option.latency.p90_ms:.2f} / {option.latency.p99_ms:.2f}"
         bar = 100 * option.latency.median_ms / slowest_ms
+    there = f"<small>on the device: {escape(str(option.estimate))}</small>" if option.estimate else ""
     cells = {
         "accuracy": f"{option.score.interval}" if option.score else "-",
         "drop": f"{option.drop.value:+.3f} [{option.drop.low:+.3f}, {option.drop.high:+.3f}]" if option.drop else "-",
-        "latency ms": f'{latency}<div class="bar" style="width:{bar:.0f}%"></div>',
+        "latency ms": f'{latency}<div class="bar" style="width:{bar:.0f}%"></div>{there}',
         "peak MB": f"{option.memory.peak_mb:.0f}" if option.memory else "-",
         "file MB": f"{option.size_mb:.2f}",
         "why": _breakable(judged.reason),
@@ -84,6 +85,8 @@ def _values(option: Option) -> dict[str, str]:
         values[escape(option.score.metric)] = f"{option.score.interval.value:.3f}"
     if option.latency:
         values["median latency"] = f"{option.latency.median_ms:.2f} ms"
+    if option.estimate:
+        values["there, estimated"] = f"{option.estimate.figures} ms"
     if option.memory:
         values["peak memory"] = f"{option.memory.peak_mb:.0f} MB"
     return {**values, "file": f"{option.size_mb:.2f} MB"}

@@ -15,6 +15,7 @@ from relens.engines.limited import LimitedEngine
 from relens.errors import BadData, EngineTrouble
 from relens.measure.agreement import agreement_with
 from relens.measure.emulated import KernelLatency, Run, latency_on
+from relens.measure.estimate import estimate
 from relens.measure.latency import Latency, interleaved
 from relens.measure.memory import peak_memory
 from relens.measure.score import Score
@@ -55,7 +56,7 @@ def measure(candidates: Sequence[Candidate], bench: Bench, progress: Progress) -
     """
     options = [_load(candidate, engine, bench) for candidate in candidates for engine in bench.engines]
     options = _with_accuracy(options, candidates[0], bench, progress)
-    options = _with_latency(options, bench, progress)
+    options = [_with_estimate(option, bench) for option in _with_latency(options, bench, progress)]
     return _with_memory(options, bench, progress)
 
 
@@ -198,6 +199,13 @@ def _timed(option: Option, times: Mapping[str, Latency], kernels: str) -> Option
     if option.refused is None and option.name not in times:
         return replace(option, refused=f"{option.engine} cannot run it on {kernels} kernels")
     return replace(option, latency=times.get(option.name))
+
+
+def _with_estimate(option: Option, bench: Bench) -> Option:
+    """With what its latency may be on the device, where its profile has something to estimate by."""
+    if option.refused is not None:
+        return option
+    return replace(option, estimate=estimate(option.candidate.graph, bench.device, option.engine, bench.threads))
 
 
 def _own_times(options: list[Option], bench: Bench, progress: Progress) -> dict[str, Latency]:

@@ -105,7 +105,10 @@ def decide(options: Sequence[Option], goals: Goals, device: Device) -> Verdict:
     acceptable = [item for item in judged if item.acceptable]
     best = _best(acceptable, goals.prefer) if acceptable else None
     named = [
-        Judged(item.option, item.goals, _reason(item, best, goals.prefer) + _kernels(item.option)) for item in judged
+        Judged(
+            item.option, item.goals, _reason(item, best, goals.prefer) + _kernels(item.option) + _warning(item, goals)
+        )
+        for item in judged
     ]
     chosen = next((item for item in named if best and item.option is best.option), None)
     others = tuple(item for item in named if item is not chosen)
@@ -121,7 +124,8 @@ def _goals(option: Option, goals: Goals, device: Device) -> tuple[GoalResult, ..
     note = "" if here else "measured here; the camera decides"
     if goals.max_latency_ms is not None:
         found = option.latency.median_ms if option.latency else None
-        results.append(_result("latency", goals.max_latency_ms, found, "ms", here, note))
+        told = f"{note}; there {option.estimate}" if option.estimate and not here else note
+        results.append(_result("latency", goals.max_latency_ms, found, "ms", here, told))
     if goals.max_memory_mb is not None:
         found = option.memory.peak_mb if option.memory else None
         results.append(_result("memory", goals.max_memory_mb, found, "MB", here, note))
@@ -165,21 +169,34 @@ def _reason(item: Judged, best: Judged | None, prefer: str) -> str:
     missed = [str(goal) for goal in item.goals if goal.state == "missed"]
     if missed:
         return "missed: " + "; ".join(missed)
+    open_goals = [goal.goal for goal in item.goals if goal.state == "unproven"]
+    meets = "meets every goal that can be proven here" if open_goals else "meets every goal"
     if best is None or item.option is best.option:
-        open_goals = [goal.goal for goal in item.goals if goal.state == "unproven"]
         proven = f"; {', '.join(open_goals)} to be proven on the camera" if open_goals else ""
-        return f"chosen: meets every goal, best by {prefer}{proven}"
+        if "latency" in open_goals and item.option.estimate:
+            proven += f", where it takes {item.option.estimate}"
+        return f"chosen: {meets}, best by {prefer}{proven}"
     mine, theirs = _cost(item.option, prefer), _cost(best.option, prefer)
     if mine > theirs * EQUAL:
         how = {"latency": "the time", "size": "the size", "accuracy": "the loss"}[prefer]
-        return f"meets every goal; {mine / theirs:.2f} times {how} of {best.option.name}"
-    return f"meets every goal; no better by {prefer} than {best.option.name}, and {_size_note(item, best)}"
+        return f"{meets}; {mine / theirs:.2f} times {how} of {best.option.name}"
+    return f"{meets}; no better by {prefer} than {best.option.name}, and {_size_note(item, best)}"
 
 
 def _kernels(option: Option) -> str:
     """Where a score comes from, if this machine would have given another one."""
     on_others = option.score is not None and option.kernels != NATIVE
     return f"; accuracy on emulated {option.kernels} kernels" if on_others else ""
+
+
+def _warning(item: Judged, goals: Goals) -> str:
+    """That a latency goal is out of reach by estimate, both errors granted. It stays unproven: nothing was measured."""
+    likely, limit = item.option.estimate, goals.max_latency_ms
+    if likely is None or limit is None or likely.low_ms <= limit or not item.acceptable:
+        return ""
+    return (
+        f"; WARNING: the camera will most likely refuse it: more than {limit:g} ms there by the whole of its estimate"
+    )
 
 
 def _size_note(item: Judged, best: Judged) -> str:

@@ -14,6 +14,7 @@ from relens.spec.camera import (
 )
 from relens.spec.device import THIS_MACHINE, Device, device, profiles, this_machine
 from relens.spec.events import EventRule, EventRules
+from relens.spec.latency import LatencyModel, Rates, Transfer
 from relens.spec.page import PageSettings
 from relens.spec.project import (
     NAMED_SCALINGS,
@@ -62,6 +63,7 @@ __all__ = [
     "HealStep",
     "InputSpec",
     "KeepSettings",
+    "LatencyModel",
     "LayersStep",
     "LinesSettings",
     "ModelSpec",
@@ -70,6 +72,7 @@ __all__ = [
     "PageSettings",
     "Project",
     "QatStep",
+    "Rates",
     "RecipeSpec",
     "RepairStep",
     "SampleSettings",
@@ -80,6 +83,7 @@ __all__ = [
     "Strict",
     "Task",
     "TlsSettings",
+    "Transfer",
     "WebhookSettings",
     "camera_settings",
     "device",

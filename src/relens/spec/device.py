@@ -7,6 +7,7 @@ from importlib import resources
 from pathlib import Path
 
 from relens.errors import BadConfig
+from relens.spec.latency import LatencyModel
 from relens.spec.strict import Strict, validate
 from relens.spec.toml import read_table
 
@@ -57,7 +58,7 @@ class Device(Strict):
     """A processor and its surroundings.
 
     memory_mb counts 1e6 bytes. `instruction_sets` are the names Linux gives them in /proc/cpuinfo. sources: where the
-    facts are from.
+    facts are from. latency: what estimates are made of; None: there are none.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Device(Strict):
     camera: DeviceCamera = DeviceCamera()
     network: Network = Network()
     emulation: Emulation = Emulation()
+    latency: LatencyModel | None = None
 
     @property
     def is_this_machine(self) -> bool:
