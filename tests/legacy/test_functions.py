@@ -250,7 +250,7 @@ def test_the_boxes_that_they_draw_lie_where_the_model_saw_something(
     shown: list[bytes] = []
     monkeypatch.setattr(Screen, "picture", lambda self, jpeg: shown.append(jpeg))
     legacy.run(
-        FUNCTIONS / name, shelf, str(tmp_path / "camera"), live=False, real_time=False, frames=FRAMES,
+        FUNCTIONS / name, shelf, str(tmp_path / "camera"), live=False, real_time=False, frames=3 * FRAMES,
         on_note=lambda text: None,
     )  # fmt: skip
 
