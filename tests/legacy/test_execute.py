@@ -70,6 +70,24 @@ def lambda_handler(event, context):
     assert summary.warnings == ("the function waits to be called: lambda_handler is, every 1 s",)
 
 
+def test_an_empty_handler_keeps_no_function_that_has_ended(run_text: Callable[..., Any]) -> None:
+    for body in ("return", "pass", "'Empty.'", "return 'done'"):
+        text = (
+            HEAD
+            + f"""
+def lambda_handler(event, context):
+    {body}
+try:
+    labels = open('labels.txt')
+except Exception as ex:
+    client.publish(topic='t', payload='Error in lambda: ' + str(ex))
+"""
+        )
+        with pytest.raises(LegacyTrouble, match=r"opens labels\.txt") as raised:
+            run_text(text)
+        assert raised.value.code == "RL-LEGACY-007"
+
+
 def test_a_zip_is_unpacked_and_its_modules_are_found(run_text: Callable[..., Any], tmp_path: Path) -> None:
     path = tmp_path / "lambda.zip"
     with zipfile.ZipFile(path, "w") as archive:

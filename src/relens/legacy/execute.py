@@ -67,7 +67,7 @@ class Execution:
     def _go_on(self, module: ModuleType, before: set[threading.Thread]) -> None:
         """Its threads and timers; else its handler, now and again."""
         handler = self._find_handler(module)
-        if handler is not None and self.link.frames == 0 and not _at_work(before):
+        if handler is not None and self.link.frames == 0 and not _at_work(before) and not _is_empty(handler):
             self.link.warn(f"the function waits to be called: {handler.__name__} is, every {CALL_EVERY_S:g} s")
             while True:
                 handler({}, None)
@@ -153,6 +153,12 @@ def _where(trace: TracebackType | None, folder: Path) -> str:
 
 def _short(trouble: BaseException, folder: Path) -> str:
     return f"{type(trouble).__name__}: {trouble}{_where(trouble.__traceback__, folder)}"
+
+
+def _is_empty(handler: Callable[..., Any]) -> bool:
+    """Most are: the work of those functions began at their import, and has ended by now."""
+    code = getattr(handler, "__code__", None)
+    return code is not None and not code.co_names and not code.co_freevars
 
 
 def _at_work(before: set[threading.Thread]) -> list[threading.Thread]:
