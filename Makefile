@@ -100,7 +100,7 @@ emulator:
 
 # All lock files, from pyproject.toml: the camera side's by the glibc they load on, with OpenVINO and without.
 COMPILE = $(BIN)/uv pip compile --quiet --universal --no-header --no-emit-index-url --constraint requirements/pins.in
-CAMERA = $(COMPILE) --generate-hashes --no-annotate --python-version 3.10 pyproject.toml
+CAMERA = $(COMPILE) --generate-hashes --no-annotate --python-version 3.10 --extra legacy pyproject.toml
 LOCKS := src/relens/kit/locks
 lock: setup
 	$(BIN)/python -m pip install --quiet uv

@@ -214,7 +214,7 @@ def test_face_cropper(answers: Callable[..., list[Any]], shared_data: Path) -> N
     [
         ("object_finder", (1280, 720), None, 0.25, 10, False),
         ("people_counter", (858, 480), "person", 0.4, 10, False),
-        ("face_fifo", (858, 480), "person", 0.25, 4, True),  # Python 2 divided 640 by 300 and got 2
+        ("face_fifo", (640, 480), "person", 0.25, 4, True),  # Python 2 divided 640 by 300 and got 2
     ],
 )
 def test_the_boxes_that_they_draw_lie_where_the_model_saw_something(
@@ -250,7 +250,7 @@ def test_the_boxes_that_they_draw_lie_where_the_model_saw_something(
     shown: list[bytes] = []
     monkeypatch.setattr(Screen, "picture", lambda self, jpeg: shown.append(jpeg))
     legacy.run(
-        FUNCTIONS / name, shelf, str(tmp_path / "camera"), live=False, real_time=False, frames=3 * FRAMES,
+        FUNCTIONS / name, shelf, str(tmp_path / "camera"), live=False, real_time=False, frames=FRAMES,
         on_note=lambda text: None,
     )  # fmt: skip
 
