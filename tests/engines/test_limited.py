@@ -86,7 +86,7 @@ def test_openvino_saturates_there_with_8_bit_weights_and_is_exact_with_7(shapes:
             found[bits] = decibels(answers(there, feeds), answers(load_engine(file, "litert"), feeds))
             convolutions = [kernel for kernel in there.report.kernels if kernel.startswith("Convolution")]
             assert convolutions and not any(is_beyond(kernel, "sse4.1") for kernel in convolutions), convolutions
-    assert found[7] > 35 and found[8] < 25, found
+    assert found[7] > 35 and found[8] < 30, found  # 20 to 27 dB, by the processor that trained it
 
 
 @emulates
@@ -97,7 +97,7 @@ def test_beside_a_processor_with_vnni_that_is_another_answer(shapes: Any, int8: 
     own = answers(load_engine(int8[8], "openvino"), feeds)
     with LimitedEngine(int8[8], "openvino", "sse4.1") as there:
         found = answers(there, feeds)
-    assert decibels(own, answers(load_engine(int8[8], "litert"), feeds)) > 35 and decibels(found, own) < 25
+    assert decibels(own, answers(load_engine(int8[8], "litert"), feeds)) > 35 and decibels(found, own) < 30
 
 
 def run_first_in_the_child(code: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

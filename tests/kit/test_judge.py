@@ -65,11 +65,27 @@ def test_a_few_odd_instructions_are_data_between_functions() -> None:
 
 
 def test_a_plug_in_for_other_hardware_stays_idle() -> None:
-    plug_in = replace(FITS, name="a/vendor/libPlugin.so", libraries=("libQnn.so",))
+    plug_in = replace(FITS, name="a/vendors/libPlugin.so", libraries=("libQnn.so",))
     judged = judge([FITS, plug_in], DEEPLENS)
-    assert judged.fits and [one.object for one in judged.idle] == ["a-1.whl: a/vendor/libPlugin.so"]
+    assert judged.fits and [one.object for one in judged.idle] == ["a-1.whl: a/vendors/libPlugin.so"]
     linking = replace(FITS, libraries=("libPlugin.so",))
     assert not judge([linking, plug_in], DEEPLENS).fits
+
+
+def test_an_engines_own_plug_in_does_not() -> None:
+    engine = replace(FITS, name="openvino/libs/libopenvino_intel_cpu_plugin.so", libraries=("libtbb.so.12",))
+    assert not judge([FITS, engine], DEEPLENS).fits
+
+
+def test_a_library_that_the_kit_brings_answers_for_its_symbols() -> None:
+    own = replace(FITS, name="a.libs/libstdc++.so.6", soname="libstdc++.so.6")
+    assert judge([own, needing("GLIBCXX_3.4.30", library="libstdc++.so.6")], DEEPLENS).fits
+    assert not judge([needing("GLIBCXX_3.4.30", library="libstdc++.so.6")], DEEPLENS).fits
+
+
+@pytest.mark.parametrize("version", ["CXXABI_1.3.11", "GCC_7.0.0"])
+def test_the_compilers_libraries_are_asked_too(version: str) -> None:
+    assert not judge([needing(version, library="libgcc_s.so.1")], DEEPLENS).fits
 
 
 def test_what_a_profile_does_not_say_is_not_asked() -> None:

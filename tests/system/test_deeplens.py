@@ -106,6 +106,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         ("deeplens", ("--python", PYTHON), "2.23", "3.4.21"),
         ("raspberry-pi-5", (), "2.36", "3.4.30"),
+        ("raspberry-pi-4", (), "2.36", "3.4.30"),
+        ("ubuntu-20.04-x86", ("--python", PYTHON), "2.31", "3.4.28"),
         ("ubuntu-22.04-x86", (), "2.35", "3.4.30"),
     ],
 )
@@ -296,7 +298,29 @@ def test_a_kit_that_is_run_again_changes_nothing_and_goes_on(box: Box) -> None:
     before = box.run("readlink /opt/relens/current")
     box.run("sudo sh deeplens-kit.sh", user="aws_cam")
     assert box.run("readlink /opt/relens/current") == before
-    assert box.run("ls /opt/relens").split() == sorted([before.strip(), "current"])
+    assert box.run("ls /opt/relens").split() == sorted([before.strip(), "bin", "current"])
+
+
+def test_a_kit_with_a_trusted_root_brings_what_the_repository_offers(desk: Path, box: Box, store: Path) -> None:
+    (desk / "passphrase").write_text("long enough for a test")
+    kept = ("--keys", desk / "keys", "--passphrase-file", desk / "passphrase")
+    offered = box.root / "srv/repository"
+    for command in (("keys", "repository", *kept), ("publish", "person.relens", "repository", *kept)):
+        done = relens_at(desk, *command)
+        assert done.returncode == 0, done.stderr
+    shutil.copytree(desk / "repository", offered)
+    root = desk / "repository/metadata/1.root.json"
+    wanted = ("--python", PYTHON, "--root", root, "--repository", "/srv/repository", "--wheels", store)
+    done = relens_at(desk, "kit", *wanted, "-o", "following.sh")
+    assert done.returncode == 0, done.stderr
+    shutil.copy(desk / "following.sh", box.root / "home/aws_cam")
+    before = box.run("readlink /opt/relens/current").strip()
+
+    box.run("sudo sh following.sh", user="aws_cam")
+
+    now = box.run("readlink /opt/relens/current").strip()
+    assert now != before and set(box.run("ls /opt/relens").split()) == {"bin", "current", now, before}
+    wait(lambda: " person " in box.run("/opt/relens/bin/relens device status --state /var/lib/relens"), 2 * MINUTE)
 
 
 def main_pid(box: Box) -> str:

@@ -153,7 +153,7 @@ def passphrase(file: Path | None, *, new: bool = False) -> str:
 
 
 @contextmanager
-def installed(extra: str = "deliver") -> Iterator[None]:
+def installed(extra: str = "deliver", what: str = "keys, repositories and mirrors") -> Iterator[None]:
     """What is imported here may not be there."""
     from relens.errors import BadConfig
 
@@ -162,6 +162,6 @@ def installed(extra: str = "deliver") -> Iterator[None]:
     except ImportError as trouble:
         raise BadConfig(
             "RL-CONFIG-006",
-            f"keys, repositories and mirrors need what is not installed: {trouble.name}",
+            f"{what} need what is not installed: {trouble.name}",
             hint=f'pip install "relens[{extra}]"',
         ) from None

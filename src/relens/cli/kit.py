@@ -27,9 +27,12 @@ def kit(
     as_json: AsJson = False,
 ) -> None:
     """Make one file that installs the camera side without a network; all in it is checked against the device."""
+    from relens.cli.deliver import installed
     from relens.cli.screen import say, say_json, stages
     from relens.errors import BadConfig
-    from relens.kit import Trust, build_kit
+
+    with installed("kit", "kits"):
+        from relens.kit import Trust, build_kit
     from relens.spec import device as profile
 
     if (root is None) != (repository is None):

@@ -1,13 +1,16 @@
 """The shared objects in what a kit is made of: wheels, and a Python of its own."""
 
+import gzip
 import hashlib
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from relens.errors import DeliveryTrouble
 from relens.files import write_whole
@@ -43,12 +46,15 @@ def contents(file: Path) -> Iterator[tuple[str, bytes]]:
                 for name in wheel.namelist():
                     yield name, wheel.read(name)
         else:
-            with tarfile.open(file) as archive:
+            with gzip.open(file) as whole:  # tarfile stops where it finds its end, before the check sum
+                while whole.read(1 << 22):
+                    pass
+            with tarfile.open(file, "r:gz") as archive:
                 for member in archive:
                     content = archive.extractfile(member) if member.isreg() else None
                     if content is not None:
                         yield member.name, content.read()
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError) as trouble:
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, zlib.error) as trouble:
         raise DeliveryTrouble("RL-KIT-002", f"{file} is damaged: {trouble}", hint="fetch it again") from None
 
 
@@ -57,7 +63,7 @@ def _objects(file: Path, cache: Path | None) -> tuple[SharedObject, ...]:
     if cache is not None:
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
         kept = cache / f"{digest}.{_CACHE_VERSION}.json"
-        if kept.exists():
+        with suppress(OSError, ValidationError):  # not there, or not whole
             return _ROWS.validate_json(kept.read_bytes())
     try:
         found = tuple(

@@ -13,6 +13,8 @@ SYSTEM_LIBRARIES = frozenset({
     "libresolv.so.2",     "libcrypt.so.1", "libnsl.so.1", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1",
     "libgcc_s.so.1", "libstdc++.so.6", "libz.so.1",
 })  # fmt: skip
+# LiteRT's for accelerators, OpenVINO's for graphics and neural processors: looked for only when they are asked for.
+PLUG_INS = ("/vendors/", "_gpu_plugin", "_npu_plugin")
 # A few odd instructions are data between functions that decodes into something.
 LEAST_INSTRUCTIONS = 20
 
@@ -73,7 +75,7 @@ def judge(objects: Sequence[SharedObject], device: Device) -> Judgement:
     refusals = [
         Refusal(str(one), why)
         for one in objects
-        for why in (*_foreign(one, device), *_too_new(one, device), *_beyond(one, device, asking))
+        for why in (*_foreign(one, device), *_too_new(one, device, here), *_beyond(one, device, asking))
     ]
     lacking = [(one, Refusal(str(one), why)) for one in objects for why in _missing(one, here)]
     refusals += [why for one, why in lacking if not _is_plug_in(one, linked)]
@@ -96,11 +98,17 @@ def _foreign(one: SharedObject, device: Device) -> Iterable[str]:
         yield f"is for {one.architecture}, and {device.title} is {device.architecture}"
 
 
-def _too_new(one: SharedObject, device: Device) -> Iterable[str]:
-    for family, has in (("GLIBC", device.system.libc), ("GLIBCXX", device.system.libstdcxx)):
+def _too_new(one: SharedObject, device: Device, here: set[str]) -> Iterable[str]:
+    system = device.system
+    families = {
+        "GLIBC": ("glibc", system.libc),
+        "GLIBCXX": ("libstdc++", system.libstdcxx),
+        "CXXABI": ("libstdc++", system.cxxabi),
+        "GCC": ("libgcc", system.libgcc),
+    }
+    for family, (what, has) in families.items():
         needed = one.newest.get(family)
-        if has and needed and needed.number > version_of(has):
-            what = "glibc" if family == "GLIBC" else "libstdc++"
+        if has and needed and needed.library not in here and needed.number > version_of(has):
             yield (
                 f"needs {needed.symbol}@{needed.version} of {needed.library}, "
                 f"and the {what} of {device.system.title or device.title} ends at {family}_{has}"
@@ -114,9 +122,8 @@ def _missing(one: SharedObject, here: set[str]) -> Iterable[str]:
 
 
 def _is_plug_in(one: SharedObject, linked: set[str]) -> bool:
-    """Loaded by name, where it is loaded at all: nothing links to it, and it is no module of Python's."""
-    file = one.name.rpartition("/")[2]
-    return file.startswith("lib") and ".so" in file and not {one.soname, file} & linked
+    """For hardware that is not there, and loaded by name where it is: nothing links to it."""
+    return any(mark in one.name for mark in PLUG_INS) and not {one.soname, one.name.rpartition("/")[2]} & linked
 
 
 def _beyond(one: SharedObject, device: Device, asking: set[str]) -> Iterable[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from relens.device.agent.trust import read_root
 from relens.errors import BadConfig, DeliveryTrouble
 from relens.files import check_writable, write_whole
 from relens.kit.archives import contents, objects_in
@@ -16,7 +17,8 @@ from relens.kit.judge import Judgement, judge
 from relens.kit.own_wheel import own_wheel
 from relens.kit.pack import pack
 from relens.kit.wheels import Target, fetch, wheel_store
-from relens.spec import Device
+from relens.spec import CameraSettings, Device, validate
+from relens.spec.toml import read_table
 
 SUPPORTED = ("3.10", "3.11", "3.12", "3.13")
 # What NumPy's wheels are built for, x86-64-v2; without it nothing here runs.
@@ -89,10 +91,12 @@ def build_kit(
         stage: told what is done at the moment.
 
     Raises:
-        BadConfig: RL-KIT-001 when the device has no Python that fits and none is brought.
+        BadConfig: RL-KIT-001 when the device has no Python that fits and none is brought; for `settings` that cannot
+            be, as their codes say.
         BadBundle: the bundle is damaged.
-        DeliveryTrouble: RL-KIT-002 when a part is damaged, -003 when packages cannot be had, -004 when an object
-            would not run there; it names the file and the symbol or the instruction set.
+        DeliveryTrouble: RL-DELIVER-004 when `trust` is none; RL-KIT-002 when a part is damaged, -003 when packages
+            cannot be had, -004 when an object would not run there; it names the file and the symbol or the
+            instruction set.
     """
     check_writable(path)
     archive, version = _python(device, python)
@@ -101,9 +105,11 @@ def build_kit(
     if bundle is not None:
         openvino = _engine_of(bundle) == "openvino" or openvino
         parts["bundle.relens"] = bundle
+    if settings is not None:
+        validate(CameraSettings, read_table(settings, hint="docs/camera.md shows one"), where=settings)
     if trust is not None:
-        parts["1.root.json"] = trust.root
-        parts["repository"] = f"{trust.address} {trust.channel}\n".encode()
+        parts["1.root.json"] = read_root(trust.root)
+        parts["repository"] = f"{trust.address}\n{trust.channel}\n".encode()
     parts["camera.toml"] = settings or _settings(device)
     with TemporaryDirectory(prefix="relens-kit-") as folder:
         stage("packages")
@@ -130,7 +136,7 @@ def build_kit(
                 "glibc": judgement.glibc,
                 "flags": " ".join(LEAST_FLAGS.get(device.architecture, ())),
                 "python": version,
-                "check_python": '""' if archive else "yes",
+                "system_python": '""' if archive else "yes",
                 "disk_mb": str(disk_mb),
             },
         )

@@ -13,6 +13,8 @@ from relens.kit.instructions import Instructions, scan
 _ELF = b"\x7fELF"
 _ARCHITECTURES = {"EM_X86_64": "x86_64", "EM_AARCH64": "aarch64", "EM_386": "i686", "EM_ARM": "armv7l"}
 _VERSIONED = re.compile(r"(GLIBC|GLIBCXX|CXXABI|GCC)_(\d+(?:\.\d+)*)")
+# What no number says: which glibc can read relative relocations that are packed.
+_NAMED = {"GLIBC_ABI_DT_RELR": "GLIBC_2.36"}
 # What the loader picks by the processor itself: R_X86_64_IRELATIVE, R_AARCH64_IRELATIVE.
 _IRELATIVE = {"x86_64": 37, "aarch64": 1032}
 # How compiled code asks what the processor has, where it does not ask it directly (libgcc, glibc, the kernel).
@@ -85,7 +87,7 @@ def read_object(content: bytes, name: str, package: str) -> SharedObject:
             package,
             architecture,
             next((tag.soname for tag in tags if tag.entry.d_tag == "DT_SONAME"), None),
-            tuple(tag.needed for tag in tags if tag.entry.d_tag == "DT_NEEDED"),
+            tuple(tag.needed.rpartition("/")[2] for tag in tags if tag.entry.d_tag == "DT_NEEDED"),
             _newest(elf),
             found,
             found.asks or bool(_symbols(elf) & _ASKING) or _chosen_by_loader(elf, architecture),
@@ -119,8 +121,9 @@ def _newest(elf: ELFFile) -> dict[str, Needed]:
     kept: dict[str, tuple[int, Needed]] = {}
     for library, auxiliaries in needs.iter_versions():
         for auxiliary in auxiliaries:
-            if _VERSIONED.fullmatch(auxiliary.name):
-                needed = Needed("", auxiliary.name, library.name)
+            name = _NAMED.get(auxiliary.name, auxiliary.name)
+            if _VERSIONED.fullmatch(name):
+                needed = Needed("", name, library.name)
                 before = kept.get(needed.family)
                 if before is None or before[1].number < needed.number:
                     kept[needed.family] = (auxiliary["vna_other"], needed)

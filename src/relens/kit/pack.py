@@ -16,7 +16,7 @@ def pack(parts: Mapping[str, bytes | Path], facts: Mapping[str, str]) -> tuple[b
 
     Args:
         parts: content, or a file, by its name in the kit.
-        facts: what the script says of the kit: title, architecture, glibc, flags, python, check_python, disk_mb.
+        facts: what the script says of the kit: title, architecture, glibc, flags, python, system_python, disk_mb.
     """
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w", format=tarfile.USTAR_FORMAT) as tar:

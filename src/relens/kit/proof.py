@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -16,7 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from relens.errors import DeviceTrouble
+from relens.device.witness import ABSENT
+from relens.errors import BadConfig, DeviceTrouble
 from relens.files import write_whole
 from relens.kit.emulator import Emulator, died_of
 from relens.spec import Device
@@ -70,7 +72,8 @@ class Proof:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        return {"holds": self.holds, **vars(self)}
+        worst = self.worst if np.isfinite(self.worst) else None  # JSON knows no infinity
+        return {"holds": self.holds, **vars(self), "worst": worst}
 
     def __repr__(self) -> str:
         same = (
@@ -127,9 +130,15 @@ def prove(
         stage: told what is done at the moment.
 
     Raises:
-        BadConfig: RL-KIT-005.
+        BadConfig: RL-KIT-005, also for a device of another architecture than this machine's.
         DeviceTrouble: RL-KIT-006 without qemu, -007 when this machine itself refuses, or the kit does not install.
     """
+    if device.architecture != platform.machine():
+        raise BadConfig(
+            "RL-KIT-005",
+            f"{device.title} is {device.architecture}, and the packages here are for {platform.machine()}",
+            hint=f"prove it on a machine of its kind: relens verify {bundle.name} on the device itself",
+        )
     emulator = Emulator.of(device, root)
     with TemporaryDirectory(prefix="relens-prove-") as folder:
         place = Path(folder)
@@ -142,7 +151,9 @@ def prove(
             raise DeviceTrouble("RL-KIT-007", f"{bundle} does not run here: {here}", hint=f"relens verify {bundle}")
         stage("emulated")
         there = _run(environment, emulator, wanted, place / "there")
-    return _compared(device, emulator, bundle, "this Python's packages" if kit is None else kit.name, here, there)
+    return compared(
+        device, emulator, bundle, "this Python's packages" if kit is None else kit.name, frames, here, there
+    )
 
 
 def into_report(proof: Proof, bundle: Path) -> list[Path]:
@@ -173,7 +184,7 @@ def _sheet(proof: Mapping[str, Any]) -> str:
         "C library": proof["libc"],
         "ran": f"{proof['environment']}; {proof['engine']}",
         "frames": f"{proof['golden']} golden, {proof['live']} live",
-        "outputs": f"{same}; largest relative RMS difference {proof['worst']:.1e}",
+        "outputs": f"{same}; largest relative RMS difference {_told(proof['worst'])}",
         "not there": ", ".join(proof["absent"]),
         "because": "; ".join(proof["reasons"]),
     }
@@ -183,6 +194,10 @@ def _sheet(proof: Mapping[str, Any]) -> str:
         f"<p>The camera side, run on its processor by emulation. It tells what is answered, not how fast.</p>"
         f'<div class="sheet"><table><tbody>{lines}</tbody></table></div>'
     )
+
+
+def _told(worst: float | None) -> str:
+    return "beyond measure" if worst is None else f"{worst:.1e}"
 
 
 @dataclass(frozen=True)
@@ -195,8 +210,6 @@ class _Environment:
 
 def _here(place: Path) -> _Environment:
     """This Python without what a camera has not: a folder of links to the packages that may be there."""
-    from relens.device.witness import ABSENT
-
     kept = place / "packages"
     kept.mkdir()
     for folder in map(Path, sys.path):
@@ -226,7 +239,7 @@ def _installed(kit: Path, place: Path) -> _Environment:
 def _run(environment: _Environment, emulator: Emulator | None, wanted: list[str], out: Path) -> Answered | str:
     """What it answered, or why it did not."""
     out.mkdir()
-    command: list[str] = [str(environment.python), "-s", "-X", "faulthandler", "-m", "relens.device.witness"]
+    command: list[str] = [str(environment.python), "-S", "-s", "-X", "faulthandler", "-m", "relens.device.witness"]
     command = emulator.command(command) if emulator else command
     kept = {key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "LANG", "TMPDIR")}
     began = perf_counter()
@@ -254,9 +267,16 @@ def _run(environment: _Environment, emulator: Emulator | None, wanted: list[str]
     return Answered(facts, answers, perf_counter() - began)
 
 
-def _compared(
-    device: Device, emulator: Emulator, bundle: Path, environment: str, here: Answered, there: Answered | str
+def compared(
+    device: Device,
+    emulator: Emulator,
+    bundle: Path,
+    environment: str,
+    frames: int,
+    here: Answered,
+    there: Answered | str,
 ) -> Proof:
+    """What two runs of the same packages answered, beside each other. there: or why it did not answer."""
     exact = here.facts["precision"] == "int8"
     name = f"{bundle.stem} {here.facts['bundle'][:12]}"
     processor = f"{device.processor} (-cpu {emulator.cpu})"
@@ -278,11 +298,21 @@ def _compared(
         for check in facts["checks"]
         if not check["passed"]
     ]
+    if not here.answers or set(there.answers) != set(here.answers):
+        reasons.append(f"it answered other frames: {len(there.answers)} outputs, and {len(here.answers)} here")
+    if facts["engine"] != here.facts["engine"] and here.facts["engine"].partition(" ")[0] == "litert":
+        reasons.append(f"it ran {facts['engine']}, and here {here.facts['engine']}")
     if exact and differing:
         reasons.append(f"{differing} of {len(here.answers)} int8 outputs are not the same to the bit")
     elif worst > FLOAT_TOLERANCE:
         reasons.append(f"outputs differ by a relative RMS of {worst:.1e}, and {FLOAT_TOLERANCE:.0e} is allowed")
     reasons += [f"it loaded {name}, which a camera has not" for name in facts["loaded"]]
+    there_all_the_same = [name for name in ABSENT if name not in facts["absent"] and name not in facts["loaded"]]
+    reasons += [f"{name} can be imported, which a camera has not" for name in there_all_the_same]
+    if exact and facts["predictions"] != here.facts["predictions"]:
+        reasons.append("what was decoded from the same outputs differs")
+    if facts["live"] < frames:
+        reasons.append(f"it answered {facts['live']} live frames of {frames}")
     return Proof(
         device.name, name, emulator.version, processor, facts["engine"], facts["libc"], environment, facts["golden"],
         facts["live"], len(here.answers), differing, worst, exact, tuple(facts["absent"]), there.seconds,
@@ -291,6 +321,8 @@ def _compared(
 
 
 def _relative(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
+    if not (np.isfinite(found).all() and np.isfinite(expected).all()):
+        return float("inf")
     size = float(np.sqrt(np.mean(np.square(expected, dtype=np.float64))))
     difference = float(np.sqrt(np.mean(np.square(found - expected, dtype=np.float64))))
     return difference / size if size else float("inf") if difference else 0.0

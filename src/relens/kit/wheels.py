@@ -11,6 +11,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from relens.errors import BadConfig, DeliveryTrouble
+from relens.files import write_whole
 from relens.spec import Device
 
 NEW_ENOUGH = (2, 28)
@@ -103,15 +104,17 @@ def fetch(target: Target, into: Path, store: Path, *, openvino: bool = False) ->
     store.mkdir(parents=True, exist_ok=True)
     wanted = into / "requirements.txt"
     wanted.write_text("".join(f"{line}\n" for line in pinned(target, openvino=openvino)), encoding="utf-8")
-    try:
-        if _download(target, wanted, into, ["--no-index", "--find-links", str(store)]).returncode:
-            done = _download(target, wanted, store, ["--find-links", str(store)])
-            if done.returncode:
-                raise _not_had(target, done.stderr)
-            _download(target, wanted, into, ["--no-index", "--find-links", str(store)]).check_returncode()
-    finally:
-        wanted.unlink()
-    return tuple(sorted(into.glob("*.whl")))
+    done = _download(target, wanted, into, ["--no-index", "--find-links", str(store)])
+    if done.returncode:
+        done = _download(target, wanted, into, ["--find-links", str(store)])
+    wanted.unlink()
+    if done.returncode:
+        raise _not_had(target, done.stderr)
+    found = tuple(sorted(into.glob("*.whl")))
+    for wheel in found:
+        if not (store / wheel.name).exists():
+            write_whole(store / wheel.name, [wheel.read_bytes()])
+    return found
 
 
 def _download(target: Target, wanted: Path, into: Path, where: list[str]) -> "subprocess.CompletedProcess[str]":

@@ -26,6 +26,8 @@ def main(order: Order) -> None:
     """Run a function until it ends, or the parent says so."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL, 0, 0, 0)
+    for descriptor in (order.line, order.memory):
+        os.set_inheritable(descriptor, False)
     folder = Path(order.folder)
     alone = not order.network and leave_network()
     # With a network of its own a refusal can name the host: Python's wall hears of it, because there are sockets.
@@ -49,7 +51,13 @@ def main(order: Order) -> None:
     os.chdir(file.parent)
     sys.path.append(str(file.parent))  # for machine code; all else is found before, by the finder
     sys.argv = [str(file)]
-    kept = [file.parent, folder, Path(order.models), *map(Path, {sys.prefix, sys.base_prefix, *sys.path} - {""})]
+    kept = [
+        file.parent,
+        folder,
+        Path(order.models),
+        *map(Path, {sys.prefix, sys.base_prefix, *sys.path} - {"", "/tmp"}),
+    ]
+    kept = [path for path in kept if path != Path("/tmp")]  # it is mapped, whatever lies in it
     Paths(link, kept, lenient=python == 2).install()
     walled_in = landlock > 0 and (order.network or alone or filtered)
     Walls((folder / "tmp",), order.network, walled_in, file.parent, link.trouble).stand()

@@ -4,6 +4,7 @@ import hashlib
 import shutil
 import stat
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -77,8 +78,18 @@ def find(given: Path, handler: str | None, folder: Path) -> Function:
 
 
 def _unpack(path: Path, folder: Path) -> None:
-    """Anew. Every name stays within the folder, and only files and folders come out: a zip is from somewhere else."""
-    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        _unpack_checked(path, folder)
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError) as trouble:
+        raise LegacyTrouble(
+            "RL-LEGACY-002",
+            f"{path} cannot be unpacked: {trouble}",
+            hint="get the zip again from where it was uploaded to Lambda, without a password",
+        ) from None
+
+
+def _unpack_checked(path: Path, folder: Path) -> None:
+    """Every name stays within the folder, and only files and folders come out: a zip is from somewhere else."""
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
         if sum(entry.file_size for entry in entries) > LARGEST_BYTES or len(entries) > MOST_FILES:

@@ -6,6 +6,7 @@ import logging
 import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from threading import Lock
 from typing import Any
 
@@ -19,6 +20,10 @@ from relens.legacy.screen import Screen
 
 logger = logging.getLogger("relens.legacy")
 LONGEST_LINE = 16 << 20
+
+
+MEANINGLESS = (ValueError, TypeError, KeyError, AttributeError, OverflowError, MemoryError, RecursionError)
+"""What reading a message from a stranger may end in."""
 
 
 class Host:
@@ -62,6 +67,7 @@ class Host:
         self.traceback = ""
         self._line, self._sending = line, Lock()
         self._accepted: dict[str, None] = {}
+        self._gone = False
 
     def serve(self) -> None:
         """Until the child has gone."""
@@ -84,8 +90,15 @@ class Host:
                         asked.submit(self._answer, kind, message)
                     else:
                         tells[kind](**message)
-                except (ValueError, TypeError, KeyError, AttributeError) as trouble:
+                except MEANINGLESS as trouble:
                     logger.warning("the function's process sent a message that means nothing: %r", trouble)
+            self._gone = True
+            self.feeder.stop()  # nobody waits for a frame any more
+
+    def hang_up(self) -> None:
+        """Hear nothing more, after what has been said already."""
+        with suppress(OSError):
+            self._line.shutdown(socket.SHUT_RD)
 
     def stop(self) -> None:
         """Give no more frames. From any thread or signal handler."""
@@ -115,7 +128,8 @@ class Host:
             self.over = True
         size = None if self.over else self.feeder.take(self.screen.frame)
         if size is None:
-            self.over, self.failure = True, self.feeder.failure
+            if not self._gone:
+                self.over, self.failure = True, self.feeder.failure
             return {"over": True}
         return {"height": size[0], "width": size[1]}
 

@@ -106,7 +106,14 @@ class Models:
         made = kept / f"{source.stem}-{digest}{_words(size)}.relens"
         if made in self._failed:  # some functions try again and again
             raise self._failed[made]
-        kept.mkdir(exist_ok=True)
+        try:
+            kept.mkdir(exist_ok=True)
+        except OSError as trouble:
+            raise LegacyTrouble(
+                "RL-LEGACY-004",
+                f"a bundle of {source.name} cannot be kept in {kept}: {trouble.strerror}",
+                hint=_commands(source),
+            ) from None
         logger.warning("building a bundle of %s, once", source.name)
         try:
             self.build(source, made, size)

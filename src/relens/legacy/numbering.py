@@ -35,6 +35,8 @@ class Numbering:
             return named
         if len(self.numbers) == 1 and count == 1:
             return list(self.numbers.values())
+        if self.numbers and labels:
+            return named  # names that the function does not know: better nothing than a person called a sofa
         first = self.first
         if first is None:
             begins_with_background = bool(labels) and labels[0].strip().lower() in BACKGROUND

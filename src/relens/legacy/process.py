@@ -2,9 +2,11 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from threading import Event, Thread
@@ -22,6 +24,12 @@ HOPELESS_S = 20.0
 
 INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "LD_LIBRARY_PATH")
 """Of this process's environment; the rest may hold secrets, and is not the function's affair."""
+
+
+CHILD = (
+    "import runpy, sys; sys.path.pop(0); "  # where we stand may hold anything, and comes before Python's own library
+    "runpy.run_module('relens.legacy.child', run_name='__main__', alter_sys=True)"
+)
 
 
 def start(order: Order, place: Path, environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
@@ -43,7 +51,7 @@ def start(order: Order, place: Path, environment: Mapping[str, str]) -> "subproc
         **environment,
     }
     return subprocess.Popen(
-        [sys.executable, "-m", "relens.legacy.child", json.dumps(asdict(order))],
+        [sys.executable, "-c", CHILD, json.dumps(asdict(order))],
         env=told,
         stdin=subprocess.DEVNULL,
         stdout=2,  # what it prints is no result of ours
@@ -71,20 +79,28 @@ class Watch:
             try:
                 self.child.wait(STOP_S)  # it has closed the line, so it is about to end
             except subprocess.TimeoutExpired:
-                self.child.kill()
+                self._kill()
+        self._kill()  # what it has started and left
 
     def _run(self) -> None:
         over_s = lacking_s = None
         while not self._done.wait(0.1):
             now, host = monotonic(), self.host
+            if self.child.poll() is not None:
+                host.hang_up()  # what it has started may hold its line open
             feeder = host.feeder
             given_all = host.limit is not None and feeder.taken.count >= host.limit
             if host.over or given_all:
                 over_s = over_s or now
             if over_s and now - over_s > (STOP_S if host.over else GRACE_S):
                 host.over = True
-                self.child.kill()
+                self._kill()
             lacking_s = (lacking_s or now) if host.lacking else None
             if lacking_s and now - max(lacking_s, feeder.taken.last_s) > HOPELESS_S:
                 host.failure = host.failure or host.lacking
-                self.child.kill()
+                self._kill()
+
+    def _kill(self) -> None:
+        """Its whole session."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.child.pid, signal.SIGKILL)

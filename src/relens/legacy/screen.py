@@ -63,7 +63,10 @@ class Screen:
         self._jpeg, self.shown = jpeg, self.shown + 1
         if self.page is None:
             return
-        frame = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+        try:
+            frame = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+        except cv2.error:  # a header that promises more than OpenCV takes
+            frame = None
         if frame is None:
             self.errors += 1
             return

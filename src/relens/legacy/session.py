@@ -84,7 +84,8 @@ def run(
     note = on_note or logger.warning
     with ExitStack() as stack:
         place = _run_folder(folder, stack)
-        found = find(Path(function), handler, place / "function")
+        unpacked = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="relens-legacy-")))
+        found = find(Path(function), handler, unpacked / "function")
         for name in found.missing_files():
             note(f"{found.file.name} opens {name}, which is not beside it")
         shelf = Models(Path(models), build)

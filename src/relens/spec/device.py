@@ -19,7 +19,8 @@ _TOLD = ("avx", "avx2", "avx512f", "avx512_vnni", "avx_vnni", "fma", "f16c", "ss
 class System(Strict):
     """What is installed on a device.
 
-    libc: version of glibc. libstdcxx: newest GLIBCXX symbol version of its libstdc++. pythons: its own Pythons that
+    libc: version of glibc. libstdcxx, cxxabi, libgcc: the newest symbol versions of
+    its compiler's libraries, GLIBCXX, CXXABI and GCC. pythons: its own Pythons that
     relens runs on, as `3.11`, the one to take first; none: a kit brings one. systemd: version; None without.
     disk_mb: what is free, 1e6 bytes.
     """
@@ -27,6 +28,8 @@ class System(Strict):
     title: str = ""
     libc: str | None = None
     libstdcxx: str | None = None
+    cxxabi: str | None = None
+    libgcc: str | None = None
     pythons: tuple[str, ...] = ()
     systemd: int | None = None
     kernel: str | None = None

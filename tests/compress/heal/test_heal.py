@@ -54,7 +54,9 @@ def test_true_labels_count_when_they_are_given(lesson, spoilt) -> None:
     healed = heal(lesson.graph, spoilt, pictures, HealSettings(epochs=3, learning_rate=5e-3, label_share=1.0))
 
     # Judged by the teacher, nothing got better: the best weights are the first ones, or say square more often.
-    assert lesson.top1(healed.graph) < 0.6
+    # (How good the spoilt one is depends on the processor that trained it: 0.5 to 0.8.)
+    assert lesson.top1(healed.graph) <= lesson.top1(spoilt) + 0.05
+    assert lesson.top1(healed.graph) < lesson.top1(lesson.graph) - 0.1
 
 
 def test_a_student_with_other_outputs_is_refused(lesson, flowers_graph) -> None:

@@ -39,11 +39,12 @@ def service_unit(settings: CameraSettings, file: Path, *, memory: str = "75%", s
     read = [python, python.resolve(), Path(__file__), file, *([source] if source.exists() else [])]
     for one in read:
         _check_readable(one.absolute())
-    at_home = any(one.absolute().parts[1] in ("home", "root") for one in read)
     old = (systemd or this_systemd() or DYNAMIC_USERS) < DYNAMIC_USERS
+    seen = [*read, *handed] if old else read  # a new one reads what it hands over from outside
+    at_home = any(one.absolute().parts[1] in ("home", "root") for one in seen)
     return _template("relens-old.service" if old else "relens.service").substitute(
         name=settings.camera.name or file.stem,
-        command=f"{python} -m relens device run --settings {file}",
+        command=f"{_word(python)} -m relens device run --settings {_word(file)}",
         memory=_bytes(memory) if old else memory,
         home="read-only" if at_home else "yes",
         devices="DeviceAllow=char-video4linux rw\nSupplementaryGroups=video" if local else "PrivateDevices=yes",
@@ -70,7 +71,13 @@ def _copied(files: Iterable[Path]) -> Iterator[str]:
         if place == 0:
             yield f"Environment=CREDENTIALS_DIRECTORY={HANDED}"
         target = f"{HANDED}/{credential_name(one)}"
-        yield f"ExecStartPre=/usr/bin/install -D -m 0400 -o relens -g relens {one} {target}"
+        yield f"ExecStartPre=/usr/bin/install -D -m 0400 -o relens -g relens {_word(one)} {_word(target)}"
+
+
+def _word(path: Path | str) -> str:
+    """As one word of a command (systemd.service(5), Command lines)."""
+    text = str(path).replace("%", "%%").replace("$", "$$")
+    return f'"{text}"' if " " in text else text
 
 
 def _bytes(memory: str) -> str:

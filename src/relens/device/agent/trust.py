@@ -68,14 +68,7 @@ def enrol(store: Store, root: Path, repository: str, channel: str = "stable") ->
     Raises:
         DeliveryTrouble: RL-DELIVER-004 when this is no root that has signed itself.
     """
-    try:
-        content = root.read_bytes()
-        found: Metadata[Root] = Metadata[Root].from_bytes(content)
-        found.signed.verify_delegate("root", found.signed_bytes, found.signatures)
-    except OSError as trouble:
-        raise _distrust(f"{root}: {trouble.strerror}", "take metadata/1.root.json of the repository") from None
-    except (RepositoryError, ValueError, AttributeError):
-        raise _distrust(f"{root} is no root of trust", "take metadata/1.root.json of the repository") from None
+    content = read_root(root)
     local = "://" not in repository
     place = str(Path(repository).expanduser().absolute()) if local else repository
     follows = Follows(place, channel, time.time(), content.decode())
@@ -86,6 +79,23 @@ def enrol(store: Store, root: Path, repository: str, channel: str = "stable") ->
     (folder / "offer").unlink(missing_ok=True)
     store.journal.note("enrolled", repository=follows.repository, channel=channel)
     return follows
+
+
+def read_root(root: Path) -> bytes:
+    """A `N.root.json`, as it stands.
+
+    Raises:
+        DeliveryTrouble: RL-DELIVER-004 when this is no root that has signed itself.
+    """
+    try:
+        content = root.read_bytes()
+        found: Metadata[Root] = Metadata[Root].from_bytes(content)
+        found.signed.verify_delegate("root", found.signed_bytes, found.signatures)
+    except OSError as trouble:
+        raise _distrust(f"{root}: {trouble.strerror}", "take metadata/1.root.json of the repository") from None
+    except (RepositoryError, ValueError, AttributeError):
+        raise _distrust(f"{root} is no root of trust", "take metadata/1.root.json of the repository") from None
+    return content
 
 
 def follows(store: Store) -> Follows | None:
