@@ -37,7 +37,7 @@ def test_the_same_parts_make_the_same_bytes(tmp_path: Path) -> None:
 
 def test_what_hangs_on_the_script_is_the_archive(tmp_path: Path) -> None:
     script, body = pack({"a/b": b"1", "c": b"22"}, FACTS)
-    assert script.endswith(b"\n") and script.count(b"\n") + 1 == int(script.split(b"tail -n +")[1].split()[0])
+    assert script.endswith(b"\nexit 0\n") and script.count(b"\n") + 1 == int(script.split(b"tail -n +")[1].split()[0])
     with tarfile.open(fileobj=BytesIO(body)) as archive:
         assert archive.getnames() == ["a/b", "c"]
 

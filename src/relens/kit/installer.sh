@@ -92,3 +92,4 @@ for old in "$$prefix"/????????????; do
     case $$name in *[!0-9a-f]*) continue ;; esac
     [ "$$name" = $id ] || [ "$$name" = "$$before" ] || rm -rf "$$old"
 done
+exit 0
