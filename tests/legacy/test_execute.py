@@ -222,6 +222,61 @@ awscam.getLastFrame()
         run_text(text)
 
 
+def test_a_worker_that_fails_and_an_exit_with_a_status_are_failures(run_text: Callable[..., Any]) -> None:
+    text = (
+        HEAD
+        + """
+def work():
+    awscam.getLastFrame()
+    raise ValueError('no')
+Thread(target=work).start()
+"""
+    )
+    with pytest.raises(LegacyTrouble, match=r"line 11\): ValueError: no"):
+        run_text(text)
+    with pytest.raises(LegacyTrouble, match=r"RL-LEGACY-009.*sys\.exit\(3\)"):
+        run_text(HEAD + "import sys\nawscam.getLastFrame()\nsys.exit(3)\n")
+    assert run_text(HEAD + "import sys\nawscam.getLastFrame()\nsys.exit(0)\n").frames == 1
+
+
+def test_what_a_function_has_written_is_there_when_it_is_ended(run_text: Callable[..., Any], tmp_path: Path) -> None:
+    text = HEAD + "log = open('/tmp/log.csv', 'w')\nwhile True:\n    awscam.getLastFrame()\n    log.write('one\\n')\n"
+    run_text(text, frames=3, folder=tmp_path / "kept")
+    assert (tmp_path / "kept/tmp/log.csv").read_text() == "one\n" * 3
+
+
+def test_what_a_function_has_forked_neither_holds_the_run_up_nor_outlives_it(run_text: Callable[..., Any]) -> None:
+    text = (
+        HEAD
+        + """
+awscam.getLastFrame()
+child = os.fork()
+if child == 0:
+    time.sleep(300)
+say(child)
+"""
+    )
+    began = time.monotonic()
+    summary = run_text(text)
+    (message,) = summary.messages
+    assert time.monotonic() - began < 30
+    status = Path(f"/proc/{json.loads(message['payload'])[0]}/status")
+    for _ in range(50):
+        if not status.exists() or "State:\tZ" in status.read_text():  # dead, and not yet buried by its new parent
+            break
+        time.sleep(0.1)
+    else:
+        raise AssertionError(status.read_text())
+
+
+def test_nothing_that_lies_where_we_stand_is_taken_for_a_library(
+    run_text: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ctypes.py").write_text("raise SystemExit('the wrong one')\n")
+    monkeypatch.chdir(tmp_path)
+    assert run_text(HEAD + "awscam.getLastFrame()\n").frames == 1
+
+
 def test_a_function_that_does_not_ask_again_is_ended_after_its_last_frame(
     run_text: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -89,7 +89,7 @@ def test_a_model_is_built_again_when_it_its_notes_its_labels_or_the_size_change(
     models.get("graph")
     (folder / "graph.pb").write_bytes(b"2")
     models.get("graph")
-    assert built == [("graph.pb", (192, 192)), ("graph.pb", (224, 192)), *[("graph.pb", None)] * 3]
+    assert built == [("graph.pb", (192, 192)), ("graph.pb", (224, 192)), *[("graph.pb", (224, 192))] * 3]
     assert sized.parent == folder / ".relens"
 
 

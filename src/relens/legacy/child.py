@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 
 from relens.legacy.landlock import restrict
-from relens.legacy.namespace import leave_network
+from relens.legacy.namespace import give_up, leave_network
 from relens.legacy.order import Order
 from relens.legacy.sockets import refuse_sockets
 from relens.legacy.walls import DEVICES, Walls
@@ -32,6 +32,8 @@ def main(order: Order) -> None:
     alone = not order.network and leave_network()
     # With a network of its own a refusal can name the host: Python's wall hears of it, because there are sockets.
     filtered = not order.network and not alone and refuse_sockets()
+    if sys.platform == "linux" and os.geteuid() == 0:
+        give_up()
     landlock = restrict([folder / "tmp", *map(Path, DEVICES)], network=order.network)
     # Ours are loaded before a module of the function can stand in the way of one of theirs.
     import_module("relens.engines.litert")
@@ -59,7 +61,8 @@ def main(order: Order) -> None:
     ]
     kept = [path for path in kept if path != Path("/tmp")]  # it is mapped, whatever lies in it
     Paths(link, kept, lenient=python == 2).install()
-    walled_in = landlock > 0 and (order.network or alone or filtered)
+    # Before version 3 a program may cut files short that are not its own.
+    walled_in = landlock >= 3 and (order.network or alone or filtered)
     Walls((folder / "tmp",), order.network, walled_in, file.parent, link.trouble).stand()
     Execution(link, file, order.handler, python).run()
     leave()

@@ -13,7 +13,6 @@ from typing import Any
 from relens.errors import LegacyTrouble, RelensError
 from relens.legacy import source
 from relens.legacy.link import Link
-from relens.legacy.paths import SHOWING
 
 IDLE_S = 10.0
 """A function whose import has ended, without a timer, and which took no frame for so long, does nothing any more."""
@@ -47,6 +46,14 @@ class Execution:
             if self._failure is not None:
                 raise self._failure
         except SystemExit as end:
+            if end.code not in (None, 0):
+                self._tell_failure(
+                    LegacyTrouble(
+                        "RL-LEGACY-009",
+                        f"{self.file.name} called sys.exit({end.code!r})",
+                        hint="look at what it printed before",
+                    )
+                )
             self.link.tell("ended", how=f"it called sys.exit({end.code!r})")
         except BaseException as trouble:  # the edge: whatever the function throws is reported, with its own lines
             self._tell_failure(trouble)
@@ -67,20 +74,25 @@ class Execution:
     def _go_on(self, module: ModuleType, before: set[threading.Thread]) -> None:
         """Its threads and timers; else its handler, now and again."""
         handler = self._find_handler(module)
-        if handler is not None and self.link.frames == 0 and not _at_work(before) and not _is_empty(handler):
+        if handler is not None and self.link.frames == 0 and not self._at_work(before) and not _is_empty(handler):
             self.link.warn(f"the function waits to be called: {handler.__name__} is, every {CALL_EVERY_S:g} s")
             while True:
                 handler({}, None)
                 time.sleep(CALL_EVERY_S)
         frames, since_s = self.link.frames, time.monotonic()
         while True:
-            running = _at_work(before)
-            if self.link.frames != frames:
+            running = self._at_work(before)
+            if self.link.frames != frames or self.link.waits:
                 frames, since_s = self.link.frames, time.monotonic()
             waits = any(isinstance(thread, threading.Timer) for thread in running)
             if not running or (not waits and time.monotonic() - since_s > IDLE_S):
                 return
             time.sleep(POLL_S)
+
+    def _at_work(self, before: set[threading.Thread]) -> list[threading.Thread]:
+        """Threads that the function has started, but those that only show pictures: they never end by themselves."""
+        showing = self.link.showing
+        return [thread for thread in threading.enumerate() if thread not in before and thread not in showing]
 
     def _find_handler(self, module: ModuleType) -> Callable[..., Any] | None:
         names = (self.handler,) if self.handler else HANDLERS
@@ -98,7 +110,8 @@ class Execution:
             return
         name = arguments.thread.name if arguments.thread else "a thread"
         self.link.warn(f"{name} of the function ended: {_short(arguments.exc_value, self.file.parent)}")
-        if isinstance(arguments.thread, threading.Timer):  # others may go on
+        # One that only shows pictures may fail. And others may go on: it tells when nothing is at work any more.
+        if isinstance(arguments.thread, threading.Timer) or arguments.thread in self.link.working:
             self._failure = arguments.exc_value
 
     def _tell_failure(self, trouble: BaseException) -> None:
@@ -159,8 +172,3 @@ def _is_empty(handler: Callable[..., Any]) -> bool:
     """Most are: the work of those functions began at their import, and has ended by now."""
     code = getattr(handler, "__code__", None)
     return code is not None and not code.co_names and not code.co_freevars
-
-
-def _at_work(before: set[threading.Thread]) -> list[threading.Thread]:
-    """Threads that the function has started, but those that only show pictures: they never end by themselves."""
-    return [thread for thread in threading.enumerate() if thread not in before and thread.ident not in SHOWING]

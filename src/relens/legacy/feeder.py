@@ -1,5 +1,6 @@
 """The camera's newest frame, in memory that parent and child both have."""
 
+import fcntl
 import mmap
 import os
 import sys
@@ -14,7 +15,7 @@ import numpy as np
 from relens.device.camera import Camera
 from relens.device.slot import Slot
 from relens.device.timings import Rate, Timings
-from relens.errors import RelensError
+from relens.errors import DeviceTrouble, RelensError
 from relens.vision import Frame
 
 
@@ -83,6 +84,11 @@ class Feeder:
                 except RelensError as trouble:
                     self.failure = trouble
                     return
+                except Exception as trouble:  # whatever a driver throws: the function waits for an answer
+                    self.failure = DeviceTrouble(
+                        "RL-CAMERA-003", f"the camera broke off: {trouble!r}", hint="relens device doctor"
+                    )
+                    return
                 if frame is None:
                     return
                 self.timings.add("capture", (perf_counter() - began) * 1e3 - self.camera.waited_ms)
@@ -98,6 +104,8 @@ class Feeder:
 
 def _memory() -> int:
     if sys.platform == "linux":
-        return os.memfd_create("relens-frame")
+        memory = os.memfd_create("relens-frame", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        fcntl.fcntl(memory, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)  # the child cannot take it away from under us
+        return memory
     with tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())

@@ -10,17 +10,24 @@ import mmap
 import os
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
-from threading import Lock
-from typing import Any, NoReturn
+from threading import Lock, Thread, current_thread
+from typing import IO, Any, NoReturn
+from weakref import WeakSet
 
 import numpy as np
 
 from relens.errors import LegacyTrouble, RelensError
 from relens.vision import Frame
 
-LONGEST_LINE = 8 << 20
-"""Of a message, in bytes: what is published over MQTT is 128 KB at most on AWS."""
+LONGEST_PAYLOAD = 4 << 20
+"""Of what is published, in bytes: over MQTT it is 128 KB at most on AWS."""
+
+WRITTEN: "WeakSet[IO[Any]]" = WeakSet()
+"""Files that the function writes. It never comes to close them when it is ended while it waits for a frame."""
+
+FLUSH_S = 1.0
 
 
 class Link:
@@ -41,6 +48,15 @@ class Link:
         self._pixels: mmap.mmap | None = None
         self._telling, self._asking = Lock(), Lock()
         self._told: set[str] = set()
+        self.showing: WeakSet[Thread] = WeakSet()
+        """Threads that have opened a pipe to write pictures into it: they go on for ever, and do nothing else."""
+        self.working: WeakSet[Thread] = WeakSet()
+        """Threads that have taken a frame."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether somebody waits for a frame or a model, which may be long in coming."""
+        return self._asking.locked()
 
     def tell(self, kind: str, **values: Any) -> None:
         """Send a message that has no answer."""
@@ -57,6 +73,7 @@ class Link:
         Raises:
             LegacyTrouble: with whatever code the parent has for it.
         """
+        self.showing.discard(current_thread())
         with self._asking:
             self.tell(kind, **values)
             answer = json.loads(self._answers.readline() or b'{"over": true}')
@@ -68,6 +85,8 @@ class Link:
 
     def frame(self) -> Frame:
         """The camera's newest frame that was not given yet, (H, W, 3) uint8 BGR, the caller's to draw on."""
+        self.showing.discard(current_thread())
+        self.working.add(current_thread())
         with self._asking:
             self.tell("frame")
             answer = json.loads(self._answers.readline() or b'{"over": true}')
@@ -84,6 +103,12 @@ class Link:
     def publish(self, topic: str, payload: str | bytes) -> None:
         """Hand over a message for the broker."""
         content = payload.encode() if isinstance(payload, str) else bytes(payload)
+        if len(content) > LONGEST_PAYLOAD:
+            raise LegacyTrouble(
+                "RL-LEGACY-011",
+                f"the function publishes {len(content) / 1e6:.0f} MB at once to {topic}",
+                hint="AWS IoT took 128 KB, and here it is 4 MB: let it publish less",
+            )
         self.tell("publish", topic=topic, payload=base64.b64encode(content).decode())
 
     def warn(self, text: str) -> None:
@@ -125,6 +150,14 @@ def current() -> Link:
 
 def leave(code: int = 0) -> NoReturn:
     """End this process at once, whatever threads the function has left running."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    # In a thread, for somebody may be in the middle of writing to one of them.
+    flushing = Thread(target=_flush, daemon=True)
+    flushing.start()
+    flushing.join(FLUSH_S)
     os._exit(code)
+
+
+def _flush() -> None:
+    for file in (sys.stdout, sys.stderr, *WRITTEN):
+        with suppress(OSError, ValueError, RuntimeError):
+            file.flush()

@@ -58,6 +58,8 @@ class Pictures:
             splitter, due_s = Splitter(), monotonic()
             while not self._closing.is_set():
                 if not select.select([pipe], [], [], LOOK_EVERY_S)[0]:
+                    if not _is_same(path, pipe):
+                        return  # it was made anew
                     continue
                 for jpeg in splitter.take(os.read(pipe, CHUNK)):
                     self.count += 1
@@ -66,6 +68,13 @@ class Pictures:
                     self._closing.wait(max(0.0, due_s - monotonic()))
         finally:
             os.close(pipe)
+
+
+def _is_same(path: Path, pipe: int) -> bool:
+    try:
+        return path.lstat().st_ino == os.fstat(pipe).st_ino
+    except OSError:
+        return False
 
 
 class Splitter:

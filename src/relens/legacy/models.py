@@ -47,6 +47,8 @@ class Models:
         self.folder, self.build = folder.resolve(), build
         self.samples = Samples.read(self.folder)
         self._failed: dict[Path, RelensError] = {}
+        self._sizes: dict[Path, Size] = {}
+        """What the optimizer was asked for last: `awscam.Model` comes after it, and says none."""
 
     def get(self, path: str, size: Size | None = None) -> Found:
         """The bundle that a function means by a path or a name.
@@ -81,6 +83,9 @@ class Models:
 
     def _built(self, source: Path, size: Size | None) -> Path:
         """Once; again when the model, what is said about it or the size has changed."""
+        size = size or self._sizes.get(source)
+        if size is not None:
+            self._sizes[source] = size
         notes = source.with_suffix(".toml")
         said = notes.read_bytes() if notes.exists() else b""
         # Labels are a file of their own, which the notes name.
@@ -93,7 +98,7 @@ class Models:
             if made.exists():
                 return made
         if size is None:
-            # The optimizer was asked for a size; `awscam.Model` comes after it, and says none.
+            # The optimizer was asked for a size in a run before.
             sized = sorted(kept.glob(f"{source.stem}-{digest}-*.relens"), key=lambda file: file.stat().st_mtime)
             if sized:
                 return sized[-1]

@@ -20,7 +20,7 @@ def leave_network() -> bool:
     if sys.platform != "linux":
         return False
     if _unshare(NEW_NETWORK):
-        return _give_up(WAYS_BACK)
+        return give_up()
     user, group = os.geteuid(), os.getegid()
     if not _unshare(NEW_USER | NEW_NETWORK):
         return False
@@ -37,8 +37,8 @@ def _unshare(flags: int) -> bool:
     return int(ctypes.CDLL(None, use_errno=True).unshare(flags)) == 0
 
 
-def _give_up(numbers: tuple[int, ...]) -> bool:
-    """Capabilities, for good: of this process and all that it starts."""
+def give_up(numbers: tuple[int, ...] = WAYS_BACK) -> bool:
+    """Root's capabilities, for good: of this process and all that it starts."""
     library = ctypes.CDLL(None, use_errno=True)
     for number in numbers:
         library.prctl(DROP_FROM_BOUND, number, 0, 0, 0)

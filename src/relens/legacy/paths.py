@@ -11,12 +11,13 @@ import stat
 from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
-from threading import get_ident
+from threading import current_thread
 from typing import Any
 
 from relens.errors import LegacyTrouble
-from relens.legacy.link import Link
+from relens.legacy.link import WRITTEN, Link
 from relens.legacy.pictures import Capture
+from relens.legacy.samples import Samples, names
 
 ARTIFACTS = "/opt/awscam/artifacts"
 STREAMS = ("/opt/awscam/out/ch1_out.h264", "/opt/awscam/out/ch2_out.mjpeg")
@@ -25,9 +26,6 @@ ONE_PATH = (
     "rmdir", "scandir", "stat", "statvfs", "truncate", "unlink", "utime",
 )  # fmt: skip
 TWO_PATHS = ("link", "rename", "replace", "symlink")
-SHOWING: set[int] = set()
-"""Threads that have opened a pipe to write pictures into it: such a thread goes on for ever, and does nothing else."""
-
 OF_CV2 = ("imread", "imwrite", "VideoWriter", "FileStorage", "CascadeClassifier")
 
 
@@ -43,6 +41,7 @@ class Paths:
     def __init__(self, link: Link, kept: Sequence[Path], *, lenient: bool = False) -> None:
         self.link, self.lenient = link, lenient
         self.temporary, self.models = str(link.folder / "tmp"), str(link.models)
+        self._samples = Samples.read(link.models)
         self._kept = tuple(f"{path}/" for path in kept)
 
     def real(self, path: Any) -> Any:
@@ -64,22 +63,31 @@ class Paths:
             return self.models
         if path.startswith(f"{ARTIFACTS}/"):
             return self._artifact(path.removeprefix(f"{ARTIFACTS}/"))
-        return None
+        return self._stream(path) if path in STREAMS else None
+
+    def _stream(self, path: str) -> str:
+        """A named pipe of that name: functions look whether there is one before they open it with OpenCV."""
+        file = f"{self.temporary}/.awscam-{path.rpartition('/')[2]}"
+        if not os.path.lexists(file):
+            os.mkfifo(file)
+        return file
 
     def _artifact(self, name: str) -> str:
         """A file of that name, else the model that stands for it: functions look whether their `.xml` is there."""
         file = f"{self.models}/{name}"
-        stem = name.removesuffix(".xml")
-        if stem != name and not os.path.lexists(file):
-            for other in (".relens", ".tflite", ".pb", ".keras", ".h5"):
-                if os.path.lexists(f"{self.models}/{stem}{other}"):
-                    return f"{self.models}/{stem}{other}"
+        if name.endswith(".xml") and not os.path.lexists(file):
+            entry = self._samples.entry(name.removesuffix(".xml"))
+            for stem in names(name.removesuffix(".xml")) + ([entry.bundle] if entry and entry.bundle else []):
+                for other in (".relens", ".tflite", ".pb", ".keras", ".h5"):
+                    if os.path.lexists(f"{self.models}/{stem}{other}"):
+                        return f"{self.models}/{stem}{other}"
         return file
 
     def install(self) -> None:
         """Put the mapping around Python's and OpenCV's file functions."""
         import cv2
 
+        fourcc = cv2.VideoWriter.fourcc
         for name in ONE_PATH:
             setattr(os, name, _around(getattr(os, name), self.real, 1))
         for name in TWO_PATHS:
@@ -88,6 +96,7 @@ class Paths:
         for name in OF_CV2:
             if hasattr(cv2, name):
                 setattr(cv2, name, _around(getattr(cv2, name), self.real, 1))
+        setattr(cv2.VideoWriter, "fourcc", fourcc)  # noqa: B010  which a function in place of the class would hide
         setattr(cv2, "VideoCapture", self._capturer(cv2.VideoCapture))  # noqa: B010  a function in place of a class
 
     def _opener(self, real_open: Callable[..., Any]) -> Callable[..., Any]:
@@ -96,11 +105,14 @@ class Paths:
             path = self.real(file)
             shows = bool(set(mode) & set("wa")) and _is_fifo(path)
             if shows:
-                SHOWING.add(get_ident())
+                self.link.showing.add(current_thread())
             try:
                 if "b" not in mode and (shows or (self.lenient and bool(set(mode) & set("wax")))):
                     return BytesToo(real_open(path, mode.replace("t", "") + "b"))
-                return real_open(path, mode, *rest, **named)
+                file_opened = real_open(path, mode, *rest, **named)
+                if set(mode) & set("wax+") and not shows:
+                    WRITTEN.add(file_opened)
+                return file_opened
             except FileNotFoundError:
                 self._missing(file)
                 raise

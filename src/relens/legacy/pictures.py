@@ -36,7 +36,9 @@ class Capture:
         return self._frame is not None, self._frame
 
     def get(self, property_id: int) -> float:
-        """Width and height of the frame that was taken last; 0 for all else."""
+        """Width and height of the frame that was taken last, or of the first; 0 for all else."""
+        if self._frame is None:
+            self.grab()
         if self._frame is None:
             return 0.0
         sizes = {cv2.CAP_PROP_FRAME_HEIGHT: 0, cv2.CAP_PROP_FRAME_WIDTH: 1}

@@ -1,11 +1,14 @@
 """What a function publishes, on its way to a broker."""
 
+import secrets
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from threading import Lock
 from time import monotonic, sleep
 from typing import Any
 
-from paho.mqtt.client import MQTT_ERR_NO_CONN, MQTT_ERR_SUCCESS
+from paho.mqtt.client import MQTT_ERR_SUCCESS
 
 from relens.device.outlets.broker import broker_client
 from relens.device.outlets.outlet import why_away
@@ -20,7 +23,7 @@ REACH_S = 10.0
 class Relay:
     """A connection to a broker, which comes back by itself.
 
-    Messages go with QoS 1; while the broker is away, the newest `MOST_WAITING` wait for it.
+    Messages go with QoS 1; while the broker is away, the newest `MOST_WAITING` wait for it. lost: how many did not.
 
     Args:
         settings: of the broker.
@@ -33,12 +36,15 @@ class Relay:
     def __init__(self, settings: BrokerSettings, thing: str) -> None:
         self.settings, self.lost = settings, 0
         try:
-            self._client = broker_client(settings, f"relens-legacy-{thing}", returns=True)
+            # Two with one name would throw each other off for ever.
+            self._client = broker_client(settings, f"relens-legacy-{thing}-{secrets.token_hex(3)}", returns=True)
         except (OSError, ValueError) as trouble:
             raise self._away(why_away(trouble)) from None
         self._client.max_queued_messages_set(MOST_WAITING)
         self._client.on_publish = self._arrived
         self._sent = self._acknowledged = 0
+        self._waiting: deque[tuple[str, bytes]] = deque()
+        self._lock = Lock()
 
     def __enter__(self) -> "Relay":
         greeted: list[Any] = []
@@ -54,11 +60,13 @@ class Relay:
         if greeted[0].is_failure:
             self._client.loop_stop()
             raise self._away(f"it refuses this camera: {greeted[0]}")
+        self._client.on_connect = self._back
         return self
 
     def __exit__(self, *trouble: object) -> None:
         with suppress(OSError, ValueError):
-            _within(FAREWELL_S, lambda: self._acknowledged >= self._sent)
+            _within(FAREWELL_S, lambda: self._acknowledged >= self._sent and not self._waiting)
+            self.lost += len(self._waiting)
             self._client.disconnect()
         self._client.loop_stop()
 
@@ -68,13 +76,29 @@ class Relay:
         Raises:
             ValueError: no broker can take it: an empty topic, or one with wildcards, or more than 256 MB.
         """
-        if self._client.publish(topic, payload, qos=1).rc in (MQTT_ERR_SUCCESS, MQTT_ERR_NO_CONN):
+        with self._lock:
+            self._waiting.append((topic, payload))
+            if self._client.is_connected():
+                self._send()
+            while len(self._waiting) > MOST_WAITING:
+                self._waiting.popleft()
+                self.lost += 1
+
+    def _send(self) -> None:
+        while self._waiting:
+            topic, payload = self._waiting.popleft()
+            if self._client.publish(topic, payload, qos=1).rc != MQTT_ERR_SUCCESS:
+                self._waiting.appendleft((topic, payload))
+                return
             self._sent += 1
-        else:
-            self.lost += 1
+
+    def _back(self, *told: Any) -> None:
+        with self._lock:
+            self._send()
 
     def _arrived(self, *told: Any) -> None:
         self._acknowledged += 1
+        self._back()
 
     def _away(self, why: str) -> DeviceTrouble:
         address = f"{self.settings.host}:{self.settings.port}"

@@ -118,6 +118,8 @@ def run(
         with Watch(child, served):
             served.serve()
         code = child.wait()
+    if relay and relay.lost:
+        ledger.warn(f"{relay.lost} messages did not reach the broker")
     return _judged(found, served, code, frames, source.describe())
 
 

@@ -65,6 +65,7 @@ class Walls:
             "os.link": two,
             "os.symlink": lambda source, path, folder=-1: change(path, folder),
         }
+        checks |= {"os.kill": self._signal, "os.killpg": self._signal}
         if not self.network:
             checks |= {
                 "socket.connect": lambda one, address: self._reach(address),
@@ -90,8 +91,10 @@ class Walls:
             self._change(path)
 
     def _change(self, path: Any, folder: int = -1) -> None:
-        if isinstance(path, int):
-            return  # it is open already, so it was judged
+        if isinstance(path, int):  # what is open may have been opened to be read
+            path = str(Path(f"/proc/self/fd/{path}").readlink())
+            if not path.startswith("/"):
+                return
         real = os.path.realpath(_within(os.fsdecode(path), folder))
         if not self._is_writable(real):
             raise self._refused(
@@ -121,6 +124,10 @@ class Walls:
         # Libraries look whether there is IPv6 by binding to this machine itself, which reaches nobody.
         if not (isinstance(address, tuple) and address[0] in ("127.0.0.1", "::1", "localhost")):
             self._reach(address)
+
+    def _signal(self, process: int, number: int = 0) -> None:
+        if process != os.getpid():
+            raise self._refused(f"send a signal to process {process}", hint="change the function")
 
     def _start(self, program: Any) -> None:
         name = program.decode(errors="replace") if isinstance(program, bytes) else program

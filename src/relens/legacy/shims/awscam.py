@@ -22,6 +22,12 @@ def getLastFrame() -> tuple[bool, Frame]:
     return True, current().frame()
 
 
+class Answered(dict[Any, Any]):
+    """Arrays by output name, and the height and width of the picture that they are about."""
+
+    size: tuple[int, int]
+
+
 class Model:
     """A model by the path that it had on a DeepLens: a bundle of that name in the models' folder.
 
@@ -64,16 +70,18 @@ class Model:
             answer = self._inference.run(video_frame)
         except LegacyTrouble as trouble:
             raise _told(trouble) from None
-        self._size = answer.size
         current().tell("prediction", took_ms=round(answer.took_ms, 3), **_shown(answer))
-        return dict(enumerate(answer.raw.values())) if self._neo else answer.raw
+        raw = Answered(enumerate(answer.raw.values()) if self._neo else answer.raw)
+        raw.size = answer.size
+        return raw
 
     def parseResult(self, model_type: str, raw_infer_result: Raw) -> Any:
         """`{model_type: [...]}`, best first, for `classification`, `ssd` and `segmentation`; of Neo what came in."""
         if self._neo:
             return raw_infer_result
         try:
-            return {model_type: self._inference.parse(model_type, raw_infer_result, self._size)}
+            size = getattr(raw_infer_result, "size", self._size)
+            return {model_type: self._inference.parse(model_type, raw_infer_result, size)}
         except LegacyTrouble as trouble:
             raise _told(trouble) from None
 
