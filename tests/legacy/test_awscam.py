@@ -1,6 +1,8 @@
 """Every way in which public functions call awscam, on real models and pictures."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -133,6 +135,83 @@ def test_a_detector_answers_in_pixels_of_what_was_fed_and_counts_classes_from_on
     assert 0.05 <= lowest < 0.3  # functions have thresholds of their own
 
 
+def test_each_answer_is_parsed_for_the_picture_that_it_is_about(
+    run_text: Callable[..., Any], bundles: Path, pictures: Path, tmp_path: Path
+) -> None:
+    """Two are made before the first is parsed; and one of them is of a whole frame."""
+    text = (
+        HEAD
+        + """
+model = awscam.Model('/opt/awscam/artifacts/object-detection.xml', {'GPU': 1})
+ret, frame = awscam.getLastFrame()
+small, whole = model.doInference(cv2.resize(frame, (300, 300))), model.doInference(frame)
+say(small=model.parseResult('ssd', small)['ssd'], whole=model.parseResult('ssd', whole)['ssd'])
+"""
+    )
+    (answer,) = said(run_text(text))
+    model = load_model(open_bundle(bundles / "object-detection.relens", tmp_path))
+    frame = frames_from(pictures)[0]
+    for key, fed in (("small", cv2.resize(frame, (300, 300))), ("whole", frame)):
+        expected = model.predict(fed)
+        assert isinstance(expected, Detections) and len(expected)
+        sure = [one for one in answer[key] if one["prob"] >= 0.3]
+        boxes = np.array([[one[edge] for edge in ("xmin", "ymin", "xmax", "ymax")] for one in sure])
+        np.testing.assert_allclose(boxes, expected.boxes, atol=0.01)
+
+
+def test_neo_numbers_a_detectors_outputs_and_other_runtimes_are_refused(
+    run_text: Callable[..., Any], bundles: Path, tmp_path: Path
+) -> None:
+    from relens.errors import LegacyTrouble
+
+    text = (
+        HEAD
+        + """
+model = awscam.Model('/opt/awscam/artifacts/object-detection', {'GPU': 1}, awscam.Runtime.NEO)
+ret, frame = awscam.getLastFrame()
+raw = model.doInference(frame)
+say(names=list(raw), rows=len(raw[0].shape), last=raw[0].shape[-1])
+named = awscam.Model('/opt/awscam/artifacts/object-detection.xml', {'GPU': 1}).doInference(frame)
+say(shape=named['%s'].shape)
+"""
+    )
+    output = load_model(open_bundle(bundles / "object-detection.relens", tmp_path)).engine.outputs[0]
+    neo, named = said(run_text(text % output.name))
+    assert neo == {"names": [0, 1], "rows": 4, "last": 7}
+    assert named == {"shape": list(output.shape)}
+    with pytest.raises(LegacyTrouble, match=r"RL-LEGACY-005.*runtime 2"):
+        run_text(HEAD + "awscam.getLastFrame()\nawscam.Model('/opt/awscam/artifacts/flowers.xml', {'GPU': 1}, 2)\n")
+
+
+def test_a_segmentation_is_parsed_to_masks_largest_first(
+    run_text: Callable[..., Any], models: Path, tmp_path: Path
+) -> None:
+    """A model that says which of red, green and blue a pixel has most of."""
+    layers = "keras.Input((24, 32, 3)), keras.layers.ReLU()"
+    script = f"import keras\nkeras.Sequential([{layers}]).save({str(models / 'hue.keras')!r})"
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
+    (models / "hue.toml").write_text('[input]\nscaling = "0..1"\n[output]\ndecoder = "tensors"\n')
+    text = (
+        HEAD
+        + """
+model = awscam.Model('/opt/awscam/artifacts/hue.xml', {'GPU': 1})
+awscam.getLastFrame()
+picture = np.zeros((24, 32, 3), np.uint8)
+picture[:18, :, 2] = 200
+picture[18:, :, 0] = 100
+found = model.parseResult('segmentation', model.doInference(picture))['segmentation']
+say(found=[[one['label'], one['prob'], list(one['mask'].shape), int(one['mask'].sum())] for one in found])
+"""
+    )
+    from relens.pipeline.bare import bundle_of
+
+    (answer,) = said(run_text(text, models=models, build=bundle_of))
+    assert answer["found"] == [
+        [0, pytest.approx(200 / 255, abs=0.01), [24, 32], 18 * 32],  # red: cv2 has it last, the model first
+        [2, pytest.approx(100 / 255, abs=0.01), [24, 32], 6 * 32],
+    ]
+
+
 def test_the_stand_in_for_awss_object_detector_has_its_numbers(
     run_text: Callable[..., Any], pictures: Path, bundles: Path, tmp_path: Path
 ) -> None:
@@ -173,6 +252,24 @@ for path in ('/opt/awscam/out/ch1_out.h264', '/opt/awscam/out/ch2_out.mjpeg', 0)
     for first, after in zip(answers[::2], answers[1::2], strict=True):
         assert (first["open"], first["ret"], first["size"]) == (True, True, first["shape"][:2])
         assert after == {"open": False, "ret": False}
+
+
+def test_functions_look_before_they_open(run_text: Callable[..., Any]) -> None:
+    text = (
+        HEAD
+        + """
+import stat
+stream = '/opt/awscam/out/ch2_out.mjpeg'
+capture = cv2.VideoCapture(stream) if stat.S_ISFIFO(os.stat(stream).st_mode) else None
+width = capture.get(cv2.CAP_PROP_FRAME_WIDTH)
+ret, frame = capture.read()
+say(width=width, real=frame.shape[1], there=[os.path.exists('/opt/awscam/artifacts/' + name) for name in (
+    'mxnet_deploy_ssd_resnet50_300_FP16_FUSED.xml', 'mxnet_flowers_FP16_FUSED.xml', 'nothing.xml')])
+"""
+    )
+    (answer,) = said(run_text(text))
+    assert answer["there"] == [True, True, False]
+    assert answer["width"] > 0 and answer["real"] > 0
 
 
 def test_a_model_of_another_kind_is_named(run_text: Callable[..., Any]) -> None:

@@ -222,6 +222,38 @@ awscam.getLastFrame()
         run_text(text)
 
 
+@pytest.mark.parametrize("name", ["function_handler", "lambda_handler", "handler"])
+def test_whatever_a_handler_is_called_it_is_called(name: str, run_text: Callable[..., Any]) -> None:
+    text = HEAD + f"def {name}(event, context):\n    say(event, context)\n    awscam.getLastFrame()\n"
+    summary = run_text(text, frames=1)
+    assert [json.loads(message["payload"]) for message in summary.messages][-1] == [{}, None]
+
+
+def test_a_handler_that_raises_is_the_end(run_text: Callable[..., Any]) -> None:
+    text = HEAD + "def lambda_handler(event, context):\n    awscam.getLastFrame()\n    raise KeyError('label')\n"
+    with pytest.raises(LegacyTrouble, match=r"RL-LEGACY-009.*KeyError: 'label'"):
+        run_text(text)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "import botocore.session\nsession = botocore.session.Session()",
+        "from botocore.session import Session\nsession = Session()",
+        "import botocore.session\nsession = botocore.session.get_session()",
+    ],
+)
+def test_credentials_are_there_by_every_way_that_functions_ask_for_them(
+    lines: str, run_text: Callable[..., Any]
+) -> None:
+    text = (
+        HEAD
+        + lines
+        + "\nkey = session.get_credentials().access_key\nawscam.getLastFrame()\nsay(isinstance(key, str))\n"
+    )
+    assert [json.loads(message["payload"]) for message in run_text(text).messages] == [[True]]
+
+
 def test_a_worker_that_fails_and_an_exit_with_a_status_are_failures(run_text: Callable[..., Any]) -> None:
     text = (
         HEAD

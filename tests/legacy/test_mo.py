@@ -50,6 +50,28 @@ def test_all_call_forms_find_a_bundle_and_others_have_a_status(run_text: Callabl
     assert [warning.partition(":")[0] for warning in summary.warnings] == ["mo.optimize('flowers')"] * 2
 
 
+TAKEN = """
+for arguments in ((), (0, 0), (1024, 1024), (128, 128, 'caffe'), (128, 128, 'tensorflow'), (128, 128, 'MXNet', None)):
+    say(*mo.optimize('flowers', *arguments))
+for key, value in {'--img-format': 'RGB', '--img-channels': 3, '--precision': 'FP16', '--fuse': 'ON', '--epoch': 30,
+                   '--models-dir': '/opt/awscam/artifacts', '--output-dir': '/opt/awscam/artifacts',
+                   '--input_proto': 'a.prototxt', '--input_model_is_text': True}.items():
+    say(*mo.optimize('flowers', 128, 128, aux_inputs={key: value}))
+awscam.getLastFrame()
+"""
+
+
+def test_what_the_optimizer_took_is_taken(run_text: Callable[..., Any]) -> None:
+    summary = run_text(HEAD + TAKEN)
+    assert [json.loads(message["payload"]) for message in summary.messages] == [[0, PATH]] * 15
+    assert summary.warnings == ()
+
+
+def test_options_that_it_never_had_are_passed_over_with_a_warning(run_text: Callable[..., Any]) -> None:
+    text = HEAD + "say(*mo.optimize('flowers', 128, 128, aux_inputs={'--wat': 1}))\nawscam.getLastFrame()\n"
+    assert "the optimizer had no --wat" in run_text(text).warnings[0]
+
+
 BUILD = (
     HEAD
     + """
