@@ -222,6 +222,22 @@ awscam.getLastFrame()
         run_text(text)
 
 
+def test_a_thread_of_python_2s_own_kind_is_at_work(run_text: Callable[..., Any]) -> None:
+    text = (
+        HEAD
+        + """
+import thread
+def work():
+    for number in range(3):
+        awscam.getLastFrame()
+        print "frame", number
+        time.sleep(0.1)
+thread.start_new_thread(work, ())
+"""
+    )
+    assert run_text(text).frames == 3
+
+
 @pytest.mark.parametrize("name", ["function_handler", "lambda_handler", "handler"])
 def test_whatever_a_handler_is_called_it_is_called(name: str, run_text: Callable[..., Any]) -> None:
     text = HEAD + f"def {name}(event, context):\n    say(event, context)\n    awscam.getLastFrame()\n"

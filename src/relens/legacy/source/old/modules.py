@@ -92,10 +92,17 @@ def _extra(name: str) -> dict[str, Any]:
 
         return {"new": hashlib.md5, "md5": hashlib.md5}
     if name == "thread":
-        import _thread
-
-        return {"start_new": _thread.start_new_thread}
+        return {"start_new": _start_thread, "start_new_thread": _start_thread}
     return _urllib2() if name == "urllib2" else {}
+
+
+def _start_thread(function: Any, arguments: tuple[Any, ...], named: Any = None) -> int:
+    """As a thread that others see: whoever asks what is still at work has to find it."""
+    from threading import Thread
+
+    thread = Thread(target=function, args=arguments, kwargs=named or {}, daemon=True)
+    thread.start()
+    return thread.ident or 0
 
 
 def open_url(url: Any, data: Any = None, *args: Any, **kwargs: Any) -> Any:
