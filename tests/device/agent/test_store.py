@@ -135,6 +135,17 @@ def test_a_journal_passes_over_what_was_cut_off_and_stays_small(tmp_path) -> Non
     assert [fact["number"] for fact in journal][-1] == 499
 
 
+def test_a_bundle_that_was_half_deleted_when_the_power_went_can_be_installed_again(write, tmp_path) -> None:
+    store = Store(tmp_path / "state")
+    bundle = install(store, write("good"))
+    (store.bundles / bundle / "bundle.relens").unlink()
+
+    assert install(Store(tmp_path / "state"), write("good")) == bundle
+
+    assert store.open(bundle).sha256.startswith(bundle)
+    assert [one.name for one in store.bundles.iterdir()] == [bundle]
+
+
 def test_kills_at_random_moments_never_tear_a_state(write) -> None:
     """Sixty; by itself it does a thousand."""
     bench = Path(__file__).parents[3] / "bench" / "kills.py"

@@ -112,7 +112,8 @@ class Store:
                 _write_reserved(room / FILE, content)
                 bundle = open_bundle(room / FILE, room)  # writes the model behind it, and syncs the folder with both
                 folder = self.bundles / bundle.sha256[:ID_DIGITS]
-                if not folder.exists():
+                if not (folder / FILE).exists():
+                    self._drop(folder)
                     room.rename(folder)
                     sync_folder(self.bundles)
                     self.journal.note("verified", bundle=folder.name, name=bundle.manifest.name)
@@ -225,7 +226,7 @@ class Store:
         with self.changing():
             self.mark(bundle, why)
             if bundle not in self.standing().needed:
-                shutil.rmtree(self.bundles / bundle, ignore_errors=True)
+                self._drop(self.bundles / bundle)
 
     def remember(self, bundle: str, seen: Mapping[str, int]) -> None:
         """Note what a healthy bundle has seen here; a disk that is full keeps the older note."""
@@ -269,7 +270,7 @@ class Store:
             for folder in self.bundles.iterdir():
                 bad = folder.name.startswith(".") or read_cell(self.bad / folder.name) is not None
                 if bad and folder.name not in standing.needed:
-                    shutil.rmtree(folder, ignore_errors=True)
+                    self._drop(folder)
             return standing
 
     def give_back(self) -> None:
@@ -323,7 +324,14 @@ class Store:
         """Delete accepted bundles that neither run nor are a fallback."""
         for stored in self.stored().values():
             if stored.accepted and stored.id not in standing.needed:
-                shutil.rmtree(stored.folder, ignore_errors=True)
+                self._drop(stored.folder)
+
+    def _drop(self, folder: Path) -> None:
+        """Delete a bundle's folder: first its name, so that a power cut leaves none that is half there."""
+        gone = folder.with_name(f".{secrets.token_hex(8)}")
+        with suppress(OSError):
+            folder.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
 
     def _write(self, standing: Standing) -> None:
         write_cell(self.folder / "standing", _text(standing))
