@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from relens.kit.objects import SharedObject, is_object, read_object, version_of
+from relens.kit.objects import SharedObject, is_object, read_object
+from relens.kit.versions import version_of
 
 NUMPY = next(Path(np.__file__).parent.glob("_core/_multiarray_umath*.so"))
 

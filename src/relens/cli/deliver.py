@@ -1,14 +1,12 @@
 """`relens keys | publish | refresh | revoke`: a signed repository that cameras follow."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from relens.cli.options import AsJson
+from relens.cli.options import AsJson, installed
 
 if TYPE_CHECKING:
     from relens.deliver import KeyRing
@@ -150,18 +148,3 @@ def passphrase(file: Path | None, *, new: bool = False) -> str:
         return file.read_text(encoding="utf-8").rstrip("\r\n")
     asked: str = typer.prompt("passphrase of the keys", hide_input=True, confirmation_prompt=new, err=True)
     return asked
-
-
-@contextmanager
-def installed(extra: str = "deliver", what: str = "keys, repositories and mirrors") -> Iterator[None]:
-    """What is imported here may not be there."""
-    from relens.errors import BadConfig
-
-    try:
-        yield
-    except ImportError as trouble:
-        raise BadConfig(
-            "RL-CONFIG-006",
-            f"{what} need what is not installed: {trouble.name}",
-            hint=f'pip install "relens[{extra}]"',
-        ) from None

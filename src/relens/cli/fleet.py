@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from relens.cli.deliver import PassphraseFile, installed, passphrase
-from relens.cli.options import AsJson
+from relens.cli.deliver import PassphraseFile, passphrase
+from relens.cli.options import AsJson, installed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from relens.cli.options import AsJson
+from relens.cli.options import AsJson, installed
 
 
 def kit(
@@ -27,7 +27,6 @@ def kit(
     as_json: AsJson = False,
 ) -> None:
     """Make one file that installs the camera side without a network; all in it is checked against the device."""
-    from relens.cli.deliver import installed
     from relens.cli.screen import say, say_json, stages
     from relens.errors import BadConfig
 

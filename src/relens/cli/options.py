@@ -1,5 +1,7 @@
 """Options that several commands share."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -71,3 +73,18 @@ def pairs(given: list[str] | None, option: str) -> dict[str, str]:
         if "=" not in pair or pair.startswith("="):
             raise BadConfig("RL-CONFIG-003", f"{option} {pair}: this is not KEY=VALUE", hint=f"{option} NAME=VALUE")
     return {key: value for key, _, value in (pair.partition("=") for pair in given or ())}
+
+
+@contextmanager
+def installed(extra: str = "deliver", what: str = "keys, repositories and mirrors") -> Iterator[None]:
+    """What is imported here may not be there."""
+    from relens.errors import BadConfig
+
+    try:
+        yield
+    except ImportError as trouble:
+        raise BadConfig(
+            "RL-CONFIG-006",
+            f"{what} need what is not installed: {trouble.name}",
+            hint=f'pip install "relens[{extra}]"',
+        ) from None

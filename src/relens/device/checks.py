@@ -29,7 +29,7 @@ class Check:
 
 def relative_rms(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
     """Root mean square of the difference over that of the expected values; infinite where it has no meaning."""
-    if found.shape != expected.shape or not np.isfinite(found).all():
+    if found.shape != expected.shape or not (np.isfinite(found).all() and np.isfinite(expected).all()):
         return float("inf")
     difference = float(np.sqrt(np.mean(np.square(found - expected, dtype=np.float64))))
     size = float(np.sqrt(np.mean(np.square(expected, dtype=np.float64))))

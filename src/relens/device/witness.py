@@ -7,7 +7,6 @@ own golden frames, over and over.
 """
 
 import json
-import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,6 +21,7 @@ from relens.device.acceptance import golden_checks
 from relens.device.camera import open_camera
 from relens.device.loop import LiveFrame, LiveLoop
 from relens.device.model import load_model
+from relens.spec import this_libc
 from relens.vision import Outputs, Placement, Prediction, Prepared, VisionModel, to_json
 from relens.vision.preprocess import Frame
 
@@ -90,7 +90,7 @@ def witness(bundle: Bundle, camera: str, frames: int, folder: Path) -> tuple[dic
         "live": len(seen),
         "predictions": seen,
         "python": sys.version.split()[0],
-        "libc": os.confstr("CS_GNU_LIBC_VERSION"),
+        "libc": this_libc(),
         "absent": [name for name in ABSENT if name not in sys.modules and find_spec(name) is None],
         "loaded": [name for name in ABSENT if name in sys.modules],
     }

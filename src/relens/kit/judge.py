@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from relens.kit.objects import SharedObject, version_of
+from relens.kit.objects import SharedObject
+from relens.kit.versions import version_of
 from relens.spec import Device
 
 # What a system has without anything being installed: glibc itself, the compiler's libraries, and zlib, which `dpkg`

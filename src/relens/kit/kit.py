@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from relens.device.agent.trust import read_root
+from relens.device.doctor.processor import NEEDED
 from relens.errors import BadConfig, DeliveryTrouble
 from relens.files import check_writable, write_whole
 from relens.kit.archives import contents, objects_in
@@ -21,8 +22,6 @@ from relens.spec import CameraSettings, Device, validate
 from relens.spec.toml import read_table
 
 SUPPORTED = ("3.10", "3.11", "3.12", "3.13")
-# What NumPy's wheels are built for, x86-64-v2; without it nothing here runs.
-LEAST_FLAGS = {"x86_64": ("sse4_2", "popcnt", "ssse3"), "aarch64": ("asimd",)}
 # Unpacked, with the byte code that Python keeps, beside the archive it came from.
 UNPACKED = 3.5
 
@@ -101,16 +100,8 @@ def build_kit(
     check_writable(path)
     archive, version = _python(device, python)
     store = wheels or wheel_store()
-    parts: dict[str, bytes | Path] = {"settle.py": _resource("settle.py")}
-    if bundle is not None:
-        openvino = _engine_of(bundle) == "openvino" or openvino
-        parts["bundle.relens"] = bundle
-    if settings is not None:
-        validate(CameraSettings, read_table(settings, hint="docs/camera.md shows one"), where=settings)
-    if trust is not None:
-        parts["1.root.json"] = read_root(trust.root)
-        parts["repository"] = f"{trust.address}\n{trust.channel}\n".encode()
-    parts["camera.toml"] = settings or _settings(device)
+    openvino = openvino or (bundle is not None and _engine_of(bundle) == "openvino")
+    parts = _carried(device, bundle, trust, settings)
     with TemporaryDirectory(prefix="relens-kit-") as folder:
         stage("packages")
         found = fetch(Target.of(device, version), Path(folder), store, openvino=openvino)
@@ -134,7 +125,7 @@ def build_kit(
                 "title": device.title,
                 "architecture": device.architecture,
                 "glibc": judgement.glibc,
-                "flags": " ".join(LEAST_FLAGS.get(device.architecture, ())),
+                "flags": " ".join(NEEDED.get(device.architecture, ())),
                 "python": version,
                 "system_python": '""' if archive else "yes",
                 "disk_mb": str(disk_mb),
@@ -174,6 +165,24 @@ def _python(device: Device, wanted: str | Path | None) -> tuple[Path | None, str
     return archive, version
 
 
+def _carried(
+    device: Device, bundle: Path | None, trust: Trust | None, settings: Path | None
+) -> dict[str, bytes | Path]:
+    """What goes along beside packages and a Python, by its name in the kit."""
+    parts: dict[str, bytes | Path] = {
+        "settle.py": resources.files("relens.kit").joinpath("settle.py").read_bytes(),
+        "camera.toml": settings or _settings(device),
+    }
+    if settings is not None:
+        validate(CameraSettings, read_table(settings, hint="docs/camera.md shows one"), where=settings)
+    if bundle is not None:
+        parts["bundle.relens"] = bundle
+    if trust is not None:
+        parts["1.root.json"] = read_root(trust.root)
+        parts["repository"] = f"{trust.address}\n{trust.channel}\n".encode()
+    return parts
+
+
 def _engine_of(bundle: Path) -> str:
     from relens.bundle import open_bundle
 
@@ -203,7 +212,3 @@ def _would_not_run(device: Device, judgement: Judgement) -> DeliveryTrouble:
         hint=f"take an older release of {first.object.partition('-')[0]}, or a newer system",
         details={"refusals": [asdict(one) for one in judgement.refusals]},
     )
-
-
-def _resource(name: str) -> bytes:
-    return resources.files("relens.kit").joinpath(name).read_bytes()

@@ -9,6 +9,7 @@ from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
 from relens.kit.instructions import Instructions, scan
+from relens.kit.versions import Version, version_of
 
 _ELF = b"\x7fELF"
 _ARCHITECTURES = {"EM_X86_64": "x86_64", "EM_AARCH64": "aarch64", "EM_386": "i686", "EM_ARM": "armv7l"}
@@ -20,8 +21,6 @@ _IRELATIVE = {"x86_64": 37, "aarch64": 1032}
 # How compiled code asks what the processor has, where it does not ask it directly (libgcc, glibc, the kernel).
 _ASKING = frozenset({"__cpu_model", "__cpu_indicator_init", "__get_cpu_features", "getauxval", "__getauxval",
                      "__aarch64_have_lse_atomics", "init_have_lse_atomics"})  # fmt: skip
-
-Version = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -94,11 +93,6 @@ def read_object(content: bytes, name: str, package: str) -> SharedObject:
         )
     except (ELFError, KeyError, IndexError, UnicodeDecodeError, AttributeError) as trouble:
         raise ValueError(f"{package}: {name} is damaged: {trouble}") from None
-
-
-def version_of(text: str) -> Version:
-    """`2.17` as `(2, 17)`."""
-    return tuple(int(part) for part in text.split("."))
 
 
 def _code(elf: ELFFile) -> Iterator[tuple[int, bytes]]:

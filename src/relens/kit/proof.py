@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from relens.device.checks import relative_rms
 from relens.device.witness import ABSENT
 from relens.errors import BadConfig, DeviceTrouble
 from relens.files import write_whole
@@ -288,10 +289,9 @@ def compared(
     differing, worst = 0, 0.0
     for key, values in here.answers.items():
         other = there.answers.get(key)
-        if other is None or other.shape != values.shape:
-            differing, worst = differing + 1, float("inf")
-        elif not np.array_equal(other, values):
-            differing, worst = differing + 1, max(worst, _relative(other, values))
+        if other is None or not np.array_equal(other, values):
+            error = float("inf") if other is None else relative_rms(other, values)
+            differing, worst = differing + 1, max(worst, error)
     facts = there.facts
     reasons = [
         f"{check['name']}: expected {check['expected']}, found {check['found']}"
@@ -318,11 +318,3 @@ def compared(
         facts["live"], len(here.answers), differing, worst, exact, tuple(facts["absent"]), there.seconds,
         tuple(reasons),
     )  # fmt: skip
-
-
-def _relative(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
-    if not (np.isfinite(found).all() and np.isfinite(expected).all()):
-        return float("inf")
-    size = float(np.sqrt(np.mean(np.square(expected, dtype=np.float64))))
-    difference = float(np.sqrt(np.mean(np.square(found - expected, dtype=np.float64))))
-    return difference / size if size else float("inf") if difference else 0.0

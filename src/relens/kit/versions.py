@@ -1,4 +1,4 @@
-"""Which version of an engine a device gets: what the lock file for its glibc pins. Without the kit extra."""
+"""The lock files: which one a device's glibc takes, and which version of an engine it pins. Without the kit extra."""
 
 import re
 from importlib import resources
@@ -6,7 +6,33 @@ from importlib import resources
 from relens.spec import Device
 
 PACKAGES = {"litert": "ai-edge-litert", "openvino": "openvino"}
-_LOCK = re.compile(r"glibc-(\d+)\.(\d+)-openvino\.txt")
+LOCKS = {(2, 17): "glibc-2.17", (2, 28): "glibc-2.28"}
+"""By the least glibc on which what they pin loads."""
+OLDEST = LOCKS[min(LOCKS)]
+
+Version = tuple[int, ...]
+
+
+def version_of(text: str) -> Version:
+    """`2.17` as `(2, 17)`."""
+    return tuple(int(part) for part in text.split("."))
+
+
+def glibc_of(device: Device) -> tuple[int, int] | None:
+    """As (2, 23); None where its profile does not say."""
+    found = re.fullmatch(r"(\d+)\.(\d+)", device.system.libc or "")
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def lock_for(libc: Version) -> str | None:
+    """The newest lock that a glibc takes; None for one that is too old for all."""
+    fitting = [least for least in LOCKS if least <= libc]
+    return LOCKS[max(fitting)] if fitting else None
+
+
+def lock_text(name: str) -> str:
+    """What stands in a lock file."""
+    return resources.files("relens.kit").joinpath("locks", f"{name}.txt").read_text(encoding="utf-8")
 
 
 def engine_versions(device: Device) -> dict[str, str] | None:
@@ -15,14 +41,10 @@ def engine_versions(device: Device) -> dict[str, str] | None:
     Returns:
         None where the profile does not say which glibc the device has; an engine that no lock file has is left out.
     """
-    has = tuple(int(part) for part in (device.system.libc or "").split(".") if part.isdigit())
-    if not has:
+    libc = glibc_of(device)
+    if libc is None:
         return None
-    folder = resources.files("relens.kit").joinpath("locks")
-    locks = [(tuple(map(int, found.groups())), file) for file in folder.iterdir() if (found := _LOCK.match(file.name))]
-    fitting = [(least, file) for least, file in locks if least <= has]
-    if not fitting:
-        return {}
-    text = max(fitting, key=lambda pair: pair[0])[1].read_text(encoding="utf-8")
+    lock = lock_for(libc)
+    text = lock_text(f"{lock}-openvino") if lock else ""
     pinned = {name: re.search(rf"^{re.escape(PACKAGES[name])}==(\S+)", text, re.M) for name in PACKAGES}
     return {name: found[1] for name, found in pinned.items() if found and name in device.engines}

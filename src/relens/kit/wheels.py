@@ -5,20 +5,18 @@ import re
 import subprocess
 import sys
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 from packaging.requirements import Requirement
 
+from relens.device.doctor.libc import OLD_TAGS
 from relens.errors import BadConfig, DeliveryTrouble
 from relens.files import write_whole
+from relens.kit.versions import OLDEST, glibc_of, lock_for, lock_text
 from relens.spec import Device
 
-NEW_ENOUGH = (2, 28)
-"""The glibc that the newest wheels need; for older ones there is a lock of its own."""
-
-# glibc's versions that have an old name of their own (PEP 599 and before).
-_OLD_NAMES = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
+# By the minor version of glibc, tags that have a name of their own.
+_OLD_NAMES = {minor: tag for tag, (_, minor) in OLD_TAGS.items()}
 
 
 @dataclass(frozen=True)
@@ -36,14 +34,14 @@ class Target:
         Raises:
             BadConfig: RL-KIT-001 when the profile does not say which glibc it has.
         """
-        major, _, minor = (device.system.libc or "").partition(".")
-        if not (major.isdigit() and minor.isdigit()):
+        libc = glibc_of(device)
+        if libc is None:
             raise BadConfig(
                 "RL-KIT-001",
                 f"the profile `{device.name}` does not say which glibc its system has",
                 hint='add `[system]` with `libc = "2.31"` to it (on the device: ldd --version)',
             )
-        return cls(device.architecture, (int(major), int(minor)), python)
+        return cls(device.architecture, libc, python)
 
     @property
     def platforms(self) -> tuple[str, ...]:
@@ -52,7 +50,7 @@ class Target:
         for minor in range(self.libc[1], 4, -1):
             tags.append(f"manylinux_2_{minor}_{self.architecture}")
             if minor in _OLD_NAMES:
-                tags.append(f"{_OLD_NAMES[minor]}_{self.architecture}")
+                tags.append(f"{_OLD_NAMES[minor]}{self.architecture}")
         return tuple(tags)
 
     @property
@@ -75,10 +73,9 @@ def pinned(target: Target, *, openvino: bool = False) -> tuple[str, ...]:
 
     openvino: that engine too.
     """
-    least = "2.28" if target.libc >= NEW_ENOUGH else "2.17"
-    locks = [f"glibc-{least}{'-openvino' if openvino else ''}.txt", "pip.txt"]
-    texts = [resources.files("relens.kit").joinpath("locks", name).read_text(encoding="utf-8") for name in locks]
-    lines = [line for text in texts for line in text.replace("\\\n", " ").splitlines() if line.strip()]
+    least = lock_for(target.libc) or OLDEST
+    locks = [lock_text(f"{least}-openvino" if openvino else least), lock_text("pip")]
+    lines = [line for text in locks for line in text.replace("\\\n", " ").splitlines() if line.strip()]
     return tuple(_plain(line) for line in lines if _applies(line, target))
 
 

@@ -1,4 +1,4 @@
-"""The process that a function runs in: `python -m relens.legacy.child ORDER`; line and frames' memory are open already.
+"""The process that a function runs in, as `relens.legacy.process` starts it: line and frames' memory are open already.
 
 The walls of the kernel come first, while this is one thread and has loaded nothing; then our libraries, the modules
 that the function will import, the walls inside Python, and last the function.
@@ -29,11 +29,12 @@ def main(order: Order) -> None:
     for descriptor in (order.line, order.memory):
         os.set_inheritable(descriptor, False)
     folder = Path(order.folder)
+    root = sys.platform == "linux" and os.geteuid() == 0
     alone = not order.network and leave_network()
+    if root and not give_up():
+        alone = False  # it could go back
     # With a network of its own a refusal can name the host: Python's wall hears of it, because there are sockets.
     filtered = not order.network and not alone and refuse_sockets()
-    if sys.platform == "linux" and os.geteuid() == 0:
-        give_up()
     landlock = restrict([folder / "tmp", *map(Path, DEVICES)], network=order.network)
     # Ours are loaded before a module of the function can stand in the way of one of theirs.
     import_module("relens.engines.litert")

@@ -61,17 +61,18 @@ class Models:
             LegacyTrouble: RL-LEGACY-003 when there is none, -004 when it cannot be built here.
             RelensError: whatever the building says.
         """
+        asked, file = stem(path), self.file(path)
+        entry = self.samples.entry(asked)
+        if file is None:
+            raise self._missing(path, asked, entry)
+        return self._found(asked, file, entry, size)
+
+    def file(self, path: str) -> Path | None:
+        """The file that stands for a model's path or name; a bundle goes before what one can be made of."""
         asked = stem(path)
         entry = self.samples.entry(asked)
-        for name in names(asked) + ([entry.bundle] if entry and entry.bundle else []):
-            file = self._file(name)
-            if file is not None:
-                return self._found(asked, file, entry, size)
-        raise self._missing(path, asked, entry)
-
-    def _file(self, name: str) -> Path | None:
-        """A bundle goes before what one can be made of."""
-        files = (self.folder / f"{name}{suffix}" for suffix in (".relens", *BUILDABLE))
+        known = names(asked) + ([entry.bundle] if entry and entry.bundle else [])
+        files = (self.folder / f"{name}{suffix}" for name in known for suffix in (".relens", *BUILDABLE))
         return next((file for file in files if file.is_file()), None)
 
     def _found(self, asked: str, file: Path, entry: Entry | None, size: Size | None) -> Found:

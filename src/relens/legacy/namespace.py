@@ -16,11 +16,11 @@ SYS_ADMIN, SYS_BOOT, SYS_TIME and MKNOD."""
 
 
 def leave_network() -> bool:
-    """Whether it worked: it takes root, or a kernel that lets users have namespaces."""
+    """Whether it worked: it takes root, which has to `give_up` then, or a kernel that lets users have namespaces."""
     if sys.platform != "linux":
         return False
     if _unshare(NEW_NETWORK):
-        return give_up()
+        return True
     user, group = os.geteuid(), os.getegid()
     if not _unshare(NEW_USER | NEW_NETWORK):
         return False
@@ -37,15 +37,15 @@ def _unshare(flags: int) -> bool:
     return int(ctypes.CDLL(None, use_errno=True).unshare(flags)) == 0
 
 
-def give_up(numbers: tuple[int, ...] = WAYS_BACK) -> bool:
-    """Root's capabilities, for good: of this process and all that it starts."""
+def give_up() -> bool:
+    """`WAYS_BACK` of root's capabilities, for good: of this process and all that it starts."""
     library = ctypes.CDLL(None, use_errno=True)
-    for number in numbers:
+    for number in WAYS_BACK:
         library.prctl(DROP_FROM_BOUND, number, 0, 0, 0)
     head, sets = struct.pack("=Ii", CAPABILITIES_3, 0), ctypes.create_string_buffer(24)
     if library.capget(head, sets):
         return False
-    kept = ~sum(1 << number for number in numbers)
+    kept = ~sum(1 << number for number in WAYS_BACK)
     # Effective, permitted and inheritable, the low half of each first.
     low, high = struct.unpack("=3I3I", sets.raw)[:3], struct.unpack("=3I3I", sets.raw)[3:]
     left = struct.pack("=3I3I", *(one & kept for one in low), *high)

@@ -16,8 +16,8 @@ from typing import Any
 
 from relens.errors import LegacyTrouble
 from relens.legacy.link import WRITTEN, Link
+from relens.legacy.models import Models
 from relens.legacy.pictures import Capture
-from relens.legacy.samples import Samples, names
 
 ARTIFACTS = "/opt/awscam/artifacts"
 STREAMS = ("/opt/awscam/out/ch1_out.h264", "/opt/awscam/out/ch2_out.mjpeg")
@@ -41,7 +41,7 @@ class Paths:
     def __init__(self, link: Link, kept: Sequence[Path], *, lenient: bool = False) -> None:
         self.link, self.lenient = link, lenient
         self.temporary, self.models = str(link.folder / "tmp"), str(link.models)
-        self._samples = Samples.read(link.models)
+        self._shelf = Models(link.models)
         self._kept = tuple(f"{path}/" for path in kept)
 
     def real(self, path: Any) -> Any:
@@ -76,11 +76,7 @@ class Paths:
         """A file of that name, else the model that stands for it: functions look whether their `.xml` is there."""
         file = f"{self.models}/{name}"
         if name.endswith(".xml") and not os.path.lexists(file):
-            entry = self._samples.entry(name.removesuffix(".xml"))
-            for stem in names(name.removesuffix(".xml")) + ([entry.bundle] if entry and entry.bundle else []):
-                for other in (".relens", ".tflite", ".pb", ".keras", ".h5"):
-                    if os.path.lexists(f"{self.models}/{stem}{other}"):
-                        return f"{self.models}/{stem}{other}"
+            return str(self._shelf.file(name) or file)
         return file
 
     def install(self) -> None:

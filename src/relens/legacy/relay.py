@@ -10,9 +10,8 @@ from typing import Any
 
 from paho.mqtt.client import MQTT_ERR_SUCCESS
 
-from relens.device.outlets.broker import broker_client
+from relens.device.outlets.broker import broker_away, broker_client
 from relens.device.outlets.outlet import why_away
-from relens.errors import DeviceTrouble
 from relens.spec import BrokerSettings
 
 MOST_WAITING = 1000
@@ -39,7 +38,7 @@ class Relay:
             # Two with one name would throw each other off for ever.
             self._client = broker_client(settings, f"relens-legacy-{thing}-{secrets.token_hex(3)}", returns=True)
         except (OSError, ValueError) as trouble:
-            raise self._away(why_away(trouble)) from None
+            raise broker_away(settings, why_away(trouble)) from None
         self._client.max_queued_messages_set(MOST_WAITING)
         self._client.on_publish = self._arrived
         self._sent = self._acknowledged = 0
@@ -52,14 +51,14 @@ class Relay:
         try:
             self._client.connect(self.settings.host, self.settings.port, keepalive=20)
         except (OSError, ValueError) as trouble:
-            raise self._away(why_away(trouble)) from None
+            raise broker_away(self.settings, why_away(trouble)) from None
         self._client.loop_start()
         if not _within(REACH_S, lambda: bool(greeted)):
             self._client.loop_stop()
-            raise self._away("it did not answer in time")
+            raise broker_away(self.settings, "it did not answer in time")
         if greeted[0].is_failure:
             self._client.loop_stop()
-            raise self._away(f"it refuses this camera: {greeted[0]}")
+            raise broker_away(self.settings, f"it refuses this camera: {greeted[0]}")
         self._client.on_connect = self._back
         return self
 
@@ -99,12 +98,6 @@ class Relay:
     def _arrived(self, *told: Any) -> None:
         self._acknowledged += 1
         self._back()
-
-    def _away(self, why: str) -> DeviceTrouble:
-        address = f"{self.settings.host}:{self.settings.port}"
-        return DeviceTrouble(
-            "RL-OUTLET-001", f"the broker {address}: {why}", hint=f"curl -v telnet://{address} shows how far it gets"
-        )
 
 
 def _within(seconds: float, done: Callable[[], bool]) -> bool:

@@ -12,7 +12,7 @@ from relens.spec.camera import (
     WebhookSettings,
     camera_settings,
 )
-from relens.spec.device import THIS_MACHINE, Device, device, profiles, this_machine
+from relens.spec.device import THIS_MACHINE, Device, device, profiles, this_libc, this_machine
 from relens.spec.events import EventRule, EventRules
 from relens.spec.latency import LatencyModel, Rates, Transfer
 from relens.spec.page import PageSettings
@@ -89,6 +89,7 @@ __all__ = [
     "device",
     "load",
     "profiles",
+    "this_libc",
     "this_machine",
     "validate",
 ]

@@ -141,6 +141,7 @@ def this_machine() -> Device:
         for key, _, value in (line.partition(":") for line in cpuinfo.splitlines() if ":" in line)
     }
     flags = fields.get("flags", fields.get("Features", "")).split()
+    name, _, libc = (this_libc() or "").partition(" ")
     return Device(
         name=THIS_MACHINE,
         title=f"this machine ({platform.node()})",
@@ -150,13 +151,17 @@ def this_machine() -> Device:
         memory_mb=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1_000_000,
         instruction_sets=tuple(name for name in _TOLD if name in flags),
         engines=("litert", "openvino"),
-        system=System(title=platform.platform(terse=True), libc=_libc(), pythons=(platform.python_version(),)),
+        system=System(
+            title=platform.platform(terse=True),
+            libc=libc if name == "glibc" else None,
+            pythons=(platform.python_version(),),
+        ),
     )
 
 
-def _libc() -> str | None:
+def this_libc() -> str | None:
+    """The C library that runs, as `glibc 2.36`; None where it does not say."""
     try:
-        name, _, version = (os.confstr("CS_GNU_LIBC_VERSION") or "").partition(" ")
+        return os.confstr("CS_GNU_LIBC_VERSION")
     except (ValueError, OSError):
         return None
-    return version if name == "glibc" else None

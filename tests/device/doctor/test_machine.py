@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from relens.device.doctor.clock import ask_kernel, check_clock, installed_s, set_clock, synchronized
-from relens.device.doctor.libc import check_libc, this_libc, wheel_needs
+from relens.device.doctor.libc import check_libc, wheel_needs
 from relens.device.doctor.memory import check_memory
 from relens.device.doctor.processor import CPUINFO, check_processor, read_cpuinfo
+from relens.spec import this_libc
 
 ATOM = """processor : 0
 model name\t: Intel(R) Atom(TM) Processor E3930 @ 1.30GHz

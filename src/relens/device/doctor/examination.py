@@ -10,6 +10,7 @@ from relens.device.doctor.engines import check_engines
 from relens.device.doctor.finding import Examination, Finding, fine, unknown, wrong
 from relens.device.doctor.processor import check_processor
 from relens.errors import BadConfig
+from relens.spec import this_libc
 
 if TYPE_CHECKING:
     from relens.spec import CameraSettings
@@ -28,7 +29,7 @@ def examine(settings: Path | None, state: Path) -> Examination:
 def _findings(file: Path | None, state: Path) -> Iterator[Finding]:
     running, active = agent.has_agent(state), agent.active_bundle(state)
     yield check_processor()
-    yield libc.check_libc(libc.this_libc(), libc.wheel_needs())
+    yield libc.check_libc(this_libc(), libc.wheel_needs())
     yield memory.check_memory(active.memory_mb if active else None, running)
     yield from check_engines(active.engine if active else None)
     yield clock.check_clock(time(), clock.installed_s(), clock.synchronized())

@@ -1,6 +1,5 @@
 """Whether the wheels that are installed fit this machine's C library (PEP 600 and, for the old tags, PEP 513 ff.)."""
 
-import os
 import re
 import shlex
 import sys
@@ -39,14 +38,6 @@ def check_libc(libc: str | None, needs: Mapping[str, Version]) -> Finding:
             shlex.join([sys.executable, "-m", "pip", "install", "--force-reinstall", *beyond]),
         )
     return fine("libc", f"glibc {_told(has)}; installed packages need {_told(max(needs.values()))}")
-
-
-def this_libc() -> str | None:
-    """The C library that runs, as `glibc 2.36`."""
-    try:
-        return os.confstr("CS_GNU_LIBC_VERSION")
-    except (ValueError, OSError):
-        return None
 
 
 def wheel_needs(path: Sequence[str] | None = None) -> dict[str, Version]:

@@ -7,6 +7,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from relens.device.credentials import credential
 from relens.device.outlets.outlet import read_secret
+from relens.errors import DeviceTrouble
 from relens.spec.broker import BrokerSettings, TlsSettings
 
 REACH_S = 5.0
@@ -39,6 +40,14 @@ def broker_client(settings: BrokerSettings, name: str, *, returns: bool = False)
         password = None if settings.password_file is None else read_secret(settings.password_file)
         client.username_pw_set(settings.user, password)
     return client
+
+
+def broker_away(settings: BrokerSettings, why: str) -> DeviceTrouble:
+    """RL-OUTLET-001 for a broker, with the command that shows how far one gets."""
+    address, tls = f"{settings.host}:{settings.port}", settings.tls
+    ca = f" -CAfile {tls.ca}" if tls and tls.ca else ""
+    probe = f"openssl s_client -connect {address}{ca}" if tls else f"curl -v telnet://{address}"
+    return DeviceTrouble("RL-OUTLET-001", f"the broker {address}: {why}", hint=f"{probe} shows how far it gets")
 
 
 def _trust(tls: TlsSettings) -> ssl.SSLContext:

@@ -12,7 +12,7 @@ from paho.mqtt.enums import LogLevel
 from paho.mqtt.reasoncodes import ReasonCode
 
 from relens.device.events.log import Entry
-from relens.device.outlets.broker import broker_client
+from relens.device.outlets.broker import broker_away, broker_client
 from relens.device.outlets.outlet import News, Receipt, payload, why_away
 from relens.errors import DeviceTrouble
 from relens.spec.camera import MqttSettings
@@ -164,11 +164,7 @@ class Mqtt:
             client.loop(timeout=0)
 
     def _away(self, why: str) -> DeviceTrouble:
-        address = f"{self._settings.host}:{self._settings.port}"
-        tls = self._settings.tls
-        ca = f" -CAfile {tls.ca}" if tls and tls.ca else ""
-        probe = f"openssl s_client -connect {address}{ca}" if tls else f"curl -v telnet://{address}"
-        return DeviceTrouble("RL-OUTLET-001", f"the broker {address}: {why}", hint=f"{probe} shows how far it gets")
+        return broker_away(self._settings, why)
 
     def _greeted(self, client: Client, data: Any, flags: Any, reason: ReasonCode, properties: Any) -> None:
         self._greeting = reason
