@@ -53,50 +53,42 @@ soak: setup
 	test -f examples/face/face.relens || $(BIN)/relens build examples/face
 	$(BIN)/python bench/soak.py examples/face/face.relens --camera examples/face/carphone.mp4
 
+# What tests need of the system: $(1) shows that it is there; root gets the packages $(2); else $(3) is said.
+define offer
+	@{ $(1); } >/dev/null 2>&1 || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+		apt-get update -qq && apt-get install -y -qq $(2) >/dev/null; } || echo "$(3) (install $(2))"
+endef
+
 # The live page's test drives a real Chromium; without one it is skipped, in CI it fails.
 browser:
-	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
-		apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || \
-		echo "no Chromium here: the live page's browser test is skipped (install the package chromium)"
+	$(call offer,command -v chromium,chromium,no Chromium here: the live page's browser test is skipped)
 
 # The MQTT tests talk to a real mosquitto; without one they are skipped, in CI they fail.
 broker:
-	@test -x /usr/sbin/mosquitto || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
-		apt-get update -qq && apt-get install -y -qq mosquitto >/dev/null; } || \
-		echo "no mosquitto here: the MQTT tests are skipped (install the package mosquitto)"
+	$(call offer,test -x /usr/sbin/mosquitto,mosquitto,no mosquitto here: the MQTT tests are skipped)
 
 # The service's test boots a systemd in a container; without root or systemd-nspawn it is skipped, in CI it fails.
 nspawn:
-	@command -v systemd-nspawn >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
-		apt-get update -qq && apt-get install -y -qq systemd-container >/dev/null; } || \
-		echo "no systemd-nspawn here: the service's test is skipped (install the package systemd-container)"
+	$(call offer,command -v systemd-nspawn,systemd-container,no systemd-nspawn here: the service's test is skipped)
 
 # A library of twenty lines that lets a clock jump; without a compiler its test is skipped, in CI it fails.
 compiler:
-	@command -v cc >/dev/null || command -v tcc >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
-		apt-get update -qq && apt-get install -y -qq tcc >/dev/null; } || \
-		echo "no C compiler here: the clock's test is skipped (install the package tcc)"
+	$(call offer,command -v cc || command -v tcc,tcc,no C compiler here: the clock's test is skipped)
 
 # A real network camera: GStreamer's RTSP server; without it its test is skipped, in CI it fails.
 RTSP := python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly
+HAS_RTSP := /usr/bin/python3 -c 'import gi; gi.require_version("GstRtspServer", "1.0")'
 rtsp:
-	@/usr/bin/python3 -c 'import gi; gi.require_version("GstRtspServer", "1.0")' 2>/dev/null || \
-		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
-		apt-get update -qq && apt-get install -y -qq $(RTSP) >/dev/null; } || \
-		echo "no RTSP server here: its test is skipped (install the packages $(RTSP))"
+	$(call offer,$(HAS_RTSP),$(RTSP),no RTSP server here: its test is skipped)
 
 # A camera box reached over a real sshd; without it, or without sudo, its test is skipped, in CI it fails.
 sshd:
-	@{ command -v sudo && test -x /usr/sbin/sshd; } >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
-		apt-get update -qq && apt-get install -y -qq openssh-server sudo >/dev/null; } || \
-		echo "no sshd or no sudo here: SSH's test is skipped (install the packages openssh-server, sudo)"
+	$(call offer,command -v sudo && test -x /usr/sbin/sshd,openssh-server sudo,no sshd or no sudo here: SSH's test is skipped)
 
 # A DeepLens' system for real and its processor emulated; without them their tests are skipped, in CI they fail.
+HAS_EMULATOR := command -v debootstrap && command -v qemu-x86_64
 emulator:
-	@{ command -v debootstrap && command -v qemu-x86_64; } >/dev/null || { [ "$$(id -u)" = 0 ] && \
-		command -v apt-get >/dev/null && \
-		apt-get update -qq && apt-get install -y -qq debootstrap qemu-user >/dev/null; } || \
-		echo "no debootstrap or no qemu here: the DeepLens' tests are skipped (install debootstrap, qemu-user)"
+	$(call offer,$(HAS_EMULATOR),debootstrap qemu-user,no debootstrap or no qemu here: the DeepLens' tests are skipped)
 
 # All lock files, from pyproject.toml: the camera side's by the glibc they load on, with OpenVINO and without.
 COMPILE = $(BIN)/uv pip compile --quiet --universal --no-header --no-emit-index-url --constraint requirements/pins.in
